@@ -1,0 +1,1 @@
+"""Programs that read from Kafka: the worker, the learner's role, the command line."""

@@ -1,0 +1,1 @@
+"""Programs that write to Kafka: replay of historical logs, the generated log, the catalogue loader."""

@@ -1,0 +1,1 @@
+"""From bytes to columns: schema, decoding, mapping of foreign logs, hygiene."""
