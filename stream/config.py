@@ -135,6 +135,8 @@ class WorkerSettings(Section):
     linger_ms: int = Field(100, ge=0)  # a batch closes this long after its first event, full or not
     # The learner refreshes labels and weights after so many events; a decision costs about 50 ms off the hot path.
     learn_every: int = Field(5_000, ge=1)
+    # Each list names every offset it took in: for audits of exactly-once; makes lists longer.
+    provenance: bool = False
 
 
 class LoggingSettings(Section):

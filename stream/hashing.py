@@ -21,26 +21,26 @@ def hash_text(text: str) -> int:
     >>> hash_text("user-1") == hash_text("user-1") != hash_text("user-2")
     True
     """
-    return xxhash.xxh3_64_intdigest(text) or 1
+    return xxhash.xxh3_64_intdigest(text.encode()) or 1
 
 
 def hash_texts(texts: Iterable[str | None]) -> npt.NDArray[np.uint64]:
     """Ids of texts, uint64 (n,); 0 for None."""
     digest = xxhash.xxh3_64_intdigest
-    return np.array([0 if t is None else digest(t) or 1 for t in texts], np.uint64)
+    return np.array([0 if t is None else digest(t.encode()) or 1 for t in texts], np.uint64)
 
 
 def action_code(name: str) -> int:
     """A stable 16-bit code of an action's name, never 0: what state rows hold of it."""
-    return xxhash.xxh3_64_intdigest(name) % 65_535 + 1
+    return xxhash.xxh3_64_intdigest(name.encode()) % 65_535 + 1
 
 
 @njit(cache=True)
-def mix(keys, salt):  # type: ignore[no-untyped-def]
-    """Scramble uint64 ``keys`` (n,) with ``salt``: the finaliser of SplitMix64 (Steele et al., 2014)."""
+def mix(keys, salts):  # type: ignore[no-untyped-def]
+    """Scramble uint64 ``keys`` (n,) with uint64 ``salts`` (n,): the finaliser of SplitMix64 (Steele et al., 2014)."""
     out = np.empty_like(keys)
     for i in range(len(keys)):
-        x = keys[i] + salt * GOLDEN
+        x = keys[i] + salts[i] * GOLDEN
         x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         out[i] = x ^ (x >> np.uint64(31))

@@ -13,6 +13,8 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from stream.errors import BrokerError, TopicMismatch
+
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
@@ -244,7 +246,11 @@ class Broker(Protocol):
         ...
 
     def reader(self, topic: str, start: Mapping[int, int] | Literal["earliest", "latest"]) -> Reader:
-        """Read all partitions from one end, or the given ones from the given offsets."""
+        """Read all partitions from one end, or the given ones from the given offsets.
+
+        ``latest`` is the end of what is committed: records of transactions open now are still to come. Raises
+        BrokerError where an offset given lies outside of what its partition holds (``check_start``).
+        """
         ...
 
     def transactional_producer(self, transactional_id: str) -> TransactionalProducer:
@@ -258,3 +264,16 @@ class Broker(Protocol):
     def close(self) -> None:
         """Close whatever this broker object itself holds. Idempotent."""
         ...
+
+
+def check_start(topic: str, start: Mapping[int, int], offsets: Mapping[int, tuple[int, int]]) -> None:
+    """Raise BrokerError where a reader is to start outside of what its partition holds."""
+    for partition, position in start.items():
+        if partition not in offsets:
+            raise TopicMismatch(f"topic {topic} has no partition {partition}")
+        first, end = offsets[partition]
+        if not first <= position <= end:
+            raise BrokerError(
+                f"partition {partition} of {topic} holds offsets {first} to {end}, not {position}; what was to be "
+                "read is gone, or belongs to another topic of that name"
+            )

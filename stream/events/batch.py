@@ -32,7 +32,9 @@ class EventBatch:
     partition: npt.NDArray[np.int32]  # (n,)
     offset: npt.NDArray[np.int64]  # (n,)
     ingest_time: npt.NDArray[np.int64]  # (n,) ms, append time of the log
-    epoch: npt.NDArray[np.int32]  # (n,) assignment epoch of the partition; a result of an older epoch is stale
+    epoch: npt.NDArray[
+        np.int32
+    ]  # (n,) assignment epoch of the partition; a result of an older epoch is stale
     time: npt.NDArray[np.int64]  # (n,) ms, event time
     user: npt.NDArray[np.uint64]  # (n,)
     item: npt.NDArray[np.uint64]  # (n,)

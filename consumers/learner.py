@@ -1,0 +1,114 @@
+"""The learner's role inside a worker: the group ``learner`` gives the model log's one partition to one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+import structlog
+
+from consumers.following import CatalogueFollower, EntryWriter
+from stream.broker.interface import Broker, TransactionalProducer
+from stream.broker.topics import Topics
+from stream.catalogue import Catalogue
+from stream.config import Settings
+from stream.entries import Labelled, Seeded
+from stream.errors import TransactionAborted
+from stream.learner import Learner
+from stream.model import Model
+
+log = structlog.get_logger()
+
+TOP_ITEMS = 10  # named in a cluster's record
+
+
+class LearnerRole:
+    """Holds the role when the group gives it; decides on the folded model and writes the decision into the log.
+
+    Two who hold it for a moment, across a rebalance, do no harm: the transaction of the older is refused, and a decision
+    out of sequence is folded to nothing.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        broker: Broker,
+        topics: Topics,
+        catalogue: Catalogue,
+        entries: EntryWriter,
+    ) -> None:
+        self._topics = topics
+        self._catalogue = catalogue
+        self._entries = entries
+        self._learner = Learner(settings, catalogue)
+        # Only the membership is of use; the worker folds the log with a reader of its own.
+        self._member = broker.subscribe(topics.model_updates.name, topics.group("learner"), self)
+
+    def assigned(self, partitions: Sequence[int]) -> None:
+        """Take the role."""
+        self._member.pause(list(partitions))
+        log.info("learner's role taken")
+
+    def revoked(self, partitions: Sequence[int]) -> None:
+        """Give the role up."""
+        log.info("learner's role given up")
+
+    def lost(self, partitions: Sequence[int]) -> None:
+        """As ``revoked``."""
+        self.revoked(partitions)
+
+    def act(self, producer: TransactionalProducer, model: Model, items: CatalogueFollower) -> bool:
+        """Decide, if the role is here and something is due; whether a decision was written."""
+        self._member.poll(1, 0.0)
+        if not self._member.assignment():
+            return False
+        dead = items.dead_letters
+        decision = self._learner.decide(model)
+        if decision is None and not dead:
+            return False
+        producer.begin()
+        try:
+            producer.send(self._topics.dead_letters.name, 0, list(dead), list(dead.values()))
+            if decision is not None:
+                self._write(producer, decision, model)
+            producer.send_offsets(self._member, {0: model.version + 1})
+            producer.commit()
+        except TransactionAborted as aborted:
+            log.warning("decision aborted; it will be made again", reason=str(aborted))
+            return False
+        dead.clear()
+        return decision is not None
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._member.close()
+
+    def _write(self, producer: TransactionalProducer, decision: Seeded | Labelled, model: Model) -> None:
+        if isinstance(decision, Labelled):
+            ids = [str(i).encode() for i in decision.ids.tolist()]
+            producer.send(self._topics.clusters.name, 0, ids, self._cluster_records(decision, model))
+        parts = self._entries.parts(decision)
+        producer.send(self._topics.model_updates.name, 0, [None] * len(parts), parts)
+        log.info("decided", what=type(decision).__name__, version=model.version)
+
+    def _cluster_records(self, decision: Labelled, model: Model) -> list[bytes | None]:
+        assert model.clusters is not None
+        weights = model.clusters.weighted.weights
+        shares = (weights / max(weights.sum(), 1e-9)).tolist()
+        trending = model.items.charts.trending
+        return [
+            orjson.dumps(
+                {
+                    "cluster_id": cluster,
+                    "label": label,
+                    "share": round(share, 4),
+                    "top_items": [
+                        orjson.Fragment(self._catalogue.fragment(int(row)))
+                        for row in (trending[cluster][:TOP_ITEMS] if cluster < len(trending) else [])
+                        if row >= 0
+                    ],
+                    "model_version": model.version,
+                }
+            )
+            for cluster, label, share in zip(decision.ids.tolist(), decision.labels, shares, strict=True)
+        ]

@@ -1,0 +1,220 @@
+"""The worker: events in, lists out, exactly once.
+
+One thread, one round after the other: collect a batch, run the pipeline, commit everything in one transaction, fold the
+model log, decide if the learner's role is here. What a commit holds, in its order, stands in ``_commit``.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import structlog
+
+from consumers.following import CatalogueFollower, EntryWriter, ModelFollower, coordinates
+from consumers.learner import LearnerRole
+from stream.broker.interface import Broker, Records
+from stream.broker.topics import Topics, ensure_topics
+from stream.catalogue import Catalogue
+from stream.clock import Clock
+from stream.config import Settings
+from stream.encoder import TextEncoder
+from stream.errors import TransactionAborted
+from stream.events.dead_letters import dead_letter_record
+from stream.hashing import HashIndex
+from stream.model import Model
+from stream.pipeline import Outcome, Pipeline
+from stream.profiles.layout import RowLayout
+from stream.profiles.table import ProfileTable
+
+log = structlog.get_logger()
+
+# How long one look for events waits when there are none; also how late a stop signal may be noticed.
+IDLE_S = 0.2
+# A changelog that brings nothing for so long, while it must, belongs to a broker that is away.
+SILENCE_S = 60.0
+# How long a worker waits to read its own delta before it makes the next lists without. It comes within milliseconds,
+# unless another worker died in an open transaction and holds the log back.
+OWN_DELTA_S = 1.0
+
+
+class Worker:
+    """One member of the group that shares the partitions of ``events``. Also the listener of its assignment."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        broker: Broker,
+        encoder: TextEncoder,
+        clock: Clock,
+        on_commit: Callable[[Outcome], None] = lambda outcome: None,
+    ) -> None:
+        self.settings, self.broker, self.clock = settings, broker, clock
+        self.topics = Topics(settings.kafka)
+        self._on_commit = on_commit
+        ensure_topics(broker, self.topics, settings.kafka)
+        index = HashIndex()
+        self.catalogue = Catalogue(index, encoder.dimensions)
+        self.model = Model(settings, index, encoder.dimensions)
+        self.profiles = ProfileTable(
+            RowLayout.of(
+                settings.profiles,
+                settings.recommending.k,
+                encoder.dimensions,
+                encoder.encoder_id,
+                settings.kafka.generation,
+            )
+        )
+        self.pipeline = Pipeline(settings, encoder, self.catalogue)
+        self._epochs: dict[int, int] = {}  # of the partitions assigned now
+        self._epoch = 0
+        self._collected: list[Records] = []
+        instance = settings.worker.instance
+        # First of all: it fences a predecessor of the same name, and ends what that left open.
+        self._producer = broker.transactional_producer(self.topics.transactional_id(instance))
+        self._items = CatalogueFollower(broker, self.topics, self.catalogue)
+        self._model_log = ModelFollower(broker, self.topics, self.model)
+        self._entries = EntryWriter(f"{instance}/{uuid.uuid4().hex[:12]}")
+        self._learner = LearnerRole(settings, broker, self.topics, self.catalogue, self._entries)
+        self._catch_up()
+        self._consumer = broker.subscribe(self.topics.events.name, self.topics.group("workers"), self)
+
+    def run(self, stop: threading.Event, idle_s: float | None = None) -> None:
+        """Work until ``stop`` is set, or until no event has come for ``idle_s`` seconds. Raises BrokerError."""
+        last = self.clock.monotonic()
+        while not stop.is_set():
+            if self.step():
+                last = self.clock.monotonic()
+            elif idle_s is not None and self.clock.monotonic() - last > idle_s:
+                return
+
+    def step(self) -> int:
+        """One round; how many records it took in."""
+        records = self._collect()
+        self._items.poll()
+        self.pipeline.encode_catalogue()
+        if len(records):
+            self._process(records)
+        else:
+            self._model_log.poll(0.0)
+        if self._learner.act(self._producer, self.model, self._items):
+            self._fold_own()
+        return len(records)
+
+    def close(self) -> None:
+        """Leave the groups and give connections back; what was collected and not committed is read by others."""
+        self._consumer.close()
+        self._learner.close()
+        self._producer.close()
+        self._model_log.close()
+        self._items.close()
+
+    def lag(self) -> int:
+        """Records of the assigned partitions that are not processed yet."""
+        return sum(self._consumer.lag().values())
+
+    def assigned(self, partitions: Sequence[int]) -> None:
+        """Restore the profiles of ``partitions`` from the changelog, to its end."""
+        started = self.clock.monotonic()
+        reader = self.broker.reader(self.topics.profiles.name, dict.fromkeys(partitions, 0))
+        before = len(self.profiles)
+        for records in reader.read_to_end(SILENCE_S):
+            for partition in np.unique(records.partition):
+                part = records.select(records.partition == partition)
+                self.profiles.restore(int(partition), part.keys, part.values)
+        reader.close()
+        self._epoch += 1
+        self._epochs.update(dict.fromkeys(partitions, self._epoch))
+        log.info(
+            "partitions assigned",
+            partitions=list(partitions),
+            profiles=len(self.profiles) - before,
+            seconds=round(self.clock.monotonic() - started, 2),
+        )
+
+    def revoked(self, partitions: Sequence[int]) -> None:
+        """Let go of ``partitions``: what is collected of them is left to the next owner, who reads it again."""
+        gone = list(partitions)
+        self._collected = [r.select(~np.isin(r.partition, gone)) for r in self._collected]
+        for partition in gone:
+            self._epochs.pop(partition, None)
+        self.profiles.drop(gone)
+        log.info("partitions revoked", partitions=gone)
+
+    def lost(self, partitions: Sequence[int]) -> None:
+        """As ``revoked``: nothing uncommitted is kept in either case."""
+        self.revoked(partitions)
+
+    def _catch_up(self) -> None:
+        self._items.catch_up()
+        encoded = self.pipeline.encode_catalogue()
+        self._model_log.catch_up()
+        log.info("caught up", items=len(self.catalogue), encoded=encoded, model_version=self.model.version)
+
+    def _collect(self) -> Records:
+        """A batch: full, or open for the linger time, or nothing after a short wait."""
+        worker = self.settings.worker
+        closes: float | None = None
+        while True:
+            room = worker.micro_batch - sum(map(len, self._collected))
+            left = IDLE_S if closes is None else closes - self.clock.monotonic()
+            if room <= 0 or left <= 0:
+                break
+            got = self._consumer.poll(room, left)
+            if len(got):
+                self._collected.append(got)
+                closes = closes or self.clock.monotonic() + worker.linger_ms / 1000
+            elif closes is None:
+                break
+        batch, self._collected = Records.concat(self.topics.events.name, self._collected), []
+        return batch
+
+    def _process(self, records: Records) -> None:
+        self.profiles.begin()
+        try:
+            outcome = self.pipeline(records, self._epochs, self.profiles, self.model)
+            self._commit(records, outcome)
+        except TransactionAborted as aborted:
+            self.profiles.rollback()
+            log.warning("commit aborted; the batch will be read again", reason=str(aborted))
+            first = records.first_offsets()
+            self._consumer.seek({p: first[p] for p in first if p in self._consumer.assignment()})
+            return
+        except BaseException:
+            self.profiles.rollback()
+            raise
+        self.profiles.commit()
+        self._fold_own()
+        self._on_commit(outcome)
+
+    def _commit(self, records: Records, outcome: Outcome) -> None:
+        """One transaction: lists, profile rows, dead letters, consumed offsets, and last the delta."""
+        topics, touched, producer = self.topics, outcome.touched, self._producer
+        users: list[bytes | None] = [outcome.events.user_id[i].encode() for i in touched.last_event]
+        dead = outcome.dead
+        producer.begin()
+        producer.send(topics.recommendations.name, touched.partition, users, list(outcome.lists))
+        producer.send(
+            topics.profiles.name,
+            touched.partition,
+            self.profiles.keys(touched.rows),
+            self.profiles.serialise(touched.rows),
+        )
+        producer.send(
+            topics.dead_letters.name,
+            0,
+            [coordinates(records, letter.row) for letter in dead],
+            [dead_letter_record(records, letter) for letter in dead],
+        )
+        producer.send_offsets(self._consumer, records.next_offsets())
+        parts = self._entries.parts(outcome.delta)
+        producer.send(topics.model_updates.name, 0, [None] * len(parts), parts)
+        producer.commit()
+
+    def _fold_own(self) -> None:
+        if not self._model_log.wait_for(
+            self._entries.sender, self._entries.sequence, self.clock, OWN_DELTA_S
+        ):
+            log.warning("own delta not read back yet; the model log is held back", version=self.model.version)

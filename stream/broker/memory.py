@@ -1,0 +1,297 @@
+"""A log broker in memory, for tests, files and evaluation: one process, thread-safe, deterministic.
+
+It keeps the contract of ``stream.broker.interface`` as Kafka does, with three differences: compaction and
+retention never happen, transactions have no timeout, and members are expelled only by ``MemoryBroker.expel``.
+Waiting is real time; the clock given stamps records only.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from stream.broker.interface import AssignmentListener, GroupConsumer, Records, TopicSpec, check_start
+from stream.broker.memory_group import Group, MemoryConsumer
+from stream.broker.memory_log import PartitionLog, fetch_all
+from stream.clock import Clock, SystemClock
+from stream.errors import BrokerError, BrokerUnavailable, Fenced, TopicMismatch, TransactionAborted
+
+CHUNK = 10_000  # records that ``read_to_end`` gives at once: bounds memory, no more
+
+
+class MemoryBroker:
+    """A ``Broker`` in memory.
+
+    Examples
+    --------
+    >>> broker = MemoryBroker()
+    >>> broker.create_topics([TopicSpec("events", partitions=1)])
+    >>> broker.publisher().send("events", [b"ann"], [b"{}"])
+    >>> broker.subscribe("events", "group").poll(max_records=10, timeout=0).values
+    [b'{}']
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or SystemClock()
+        self.changed = threading.Condition(threading.RLock())
+        # How many of the next commits are aborted instead: for tests of what follows an abort.
+        self.refuse_commits = 0
+        self._topics: dict[str, list[PartitionLog]] = {}
+        self._groups: dict[tuple[str, str], Group] = {}
+        self._producers: dict[str, MemoryTransactionalProducer] = {}
+        self._without_key = 0
+
+    def create_topics(self, topics: Sequence[TopicSpec]) -> None:
+        """See ``Broker.create_topics``."""
+        with self.changed:
+            for spec in topics:
+                there = self._topics.get(spec.name)
+                if there is None:
+                    self._topics[spec.name] = [PartitionLog() for _ in range(spec.partitions)]
+                elif len(there) != spec.partitions:
+                    raise TopicMismatch(
+                        f"topic {spec.name} has {len(there)} partitions and should have {spec.partitions}"
+                    )
+
+    def delete_topics(self, names: Sequence[str]) -> None:
+        """See ``Broker.delete_topics``."""
+        with self.changed:
+            for name in names:
+                self._topics.pop(name, None)
+            self._groups = {key: group for key, group in self._groups.items() if key[1] in self._topics}
+
+    def partitions(self, topic: str) -> int:
+        """See ``Broker.partitions``."""
+        return len(self.logs(topic))
+
+    def offsets(self, topic: str) -> dict[int, tuple[int, int]]:
+        """See ``Broker.offsets``."""
+        with self.changed:
+            return {p: (0, log.end) for p, log in enumerate(self.logs(topic))}
+
+    def logs(self, topic: str) -> list[PartitionLog]:
+        """The partitions of ``topic``. Raises TopicMismatch when there is no such topic."""
+        with self.changed:
+            if topic not in self._topics:
+                raise TopicMismatch(f"there is no topic {topic}; create it first")
+            return self._topics[topic]
+
+    def choose_partition(self, topic: str, key: bytes | None) -> int:
+        """By the key's CRC-32, or in turn where there is none."""
+        if key is None:
+            self._without_key += 1
+            return self._without_key % self.partitions(topic)
+        return zlib.crc32(key) % self.partitions(topic)
+
+    def subscribe(self, topic: str, group: str, listener: AssignmentListener | None = None) -> MemoryConsumer:
+        """See ``Broker.subscribe``."""
+        with self.changed:
+            logs = self.logs(topic)
+            return MemoryConsumer(
+                self._groups.setdefault((group, topic), Group(topic, logs)), listener, self.changed
+            )
+
+    def expel(self, consumer: MemoryConsumer) -> None:
+        """Put a member out of its group, as Kafka does with one that has been silent for too long."""
+        with self.changed:
+            consumer.group.leave(consumer)
+            self.changed.notify_all()
+
+    def reader(self, topic: str, start: Mapping[int, int] | Literal["earliest", "latest"]) -> MemoryReader:
+        """See ``Broker.reader``."""
+        with self.changed:
+            logs = self.logs(topic)
+            if isinstance(start, str):
+                positions = {p: 0 if start == "earliest" else log.stable_end for p, log in enumerate(logs)}
+            else:
+                positions = dict(start)
+                check_start(topic, positions, self.offsets(topic))
+        return MemoryReader(topic, logs, positions, self.changed)
+
+    def transactional_producer(self, transactional_id: str) -> MemoryTransactionalProducer:
+        """See ``Broker.transactional_producer``."""
+        with self.changed:
+            older = self._producers.get(transactional_id)
+            if older:
+                older.fence()
+            self._producers[transactional_id] = MemoryTransactionalProducer(self, transactional_id)
+            return self._producers[transactional_id]
+
+    def finish(self, transaction: MemoryTransactionalProducer, committed: bool) -> None:
+        """End a transaction in every partition and group."""
+        with self.changed:
+            for logs in self._topics.values():
+                for log in logs:
+                    log.finish(transaction, committed, self.clock.now_ms())
+            for group in self._groups.values():
+                group.finish(transaction, committed)
+            self.changed.notify_all()
+
+    def publisher(self) -> MemoryPublisher:
+        """See ``Broker.publisher``."""
+        return MemoryPublisher(self)
+
+    def close(self) -> None:
+        """See ``Broker.close``. What was written stays readable."""
+
+
+class MemoryReader:
+    """A ``Reader`` in memory."""
+
+    def __init__(
+        self, topic: str, logs: list[PartitionLog], positions: dict[int, int], changed: threading.Condition
+    ) -> None:
+        self._topic = topic
+        self._logs = logs
+        self._positions = positions
+        self._changed = changed
+
+    def read(self, max_records: int, timeout: float) -> Records:
+        """See ``Reader.read``."""
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while True:
+                records = self._fetch(max_records)
+                left = deadline - time.monotonic()
+                if len(records) or left <= 0:
+                    return records
+                self._changed.wait(left)
+
+    def _fetch(self, limit: int) -> Records:
+        return fetch_all(self._topic, self._logs, self._positions, sorted(self._positions), limit)
+
+    def read_to_end(self, timeout: float) -> Iterator[Records]:
+        """See ``Reader.read_to_end``."""
+        with self._changed:
+            ends = {p: self._logs[p].end for p in self._positions}
+        return self._read_to(ends, timeout)
+
+    def _read_to(self, ends: Mapping[int, int], timeout: float) -> Iterator[Records]:
+        while any(self._positions[p] < end for p, end in ends.items()):
+            with self._changed:
+                before = dict(self._positions)
+                records = self._fetch(CHUNK)
+                if self._positions == before and not self._changed.wait(timeout):
+                    raise BrokerUnavailable(
+                        f"no progress in reading {self._topic} for {timeout:g} s: a transaction stays open"
+                    )
+            if len(records):
+                yield records
+
+    def positions(self) -> dict[int, int]:
+        """See ``Reader.positions``."""
+        with self._changed:
+            return dict(self._positions)
+
+    def close(self) -> None:
+        """See ``Reader.close``."""
+
+
+class MemoryTransactionalProducer:
+    """A ``TransactionalProducer`` in memory."""
+
+    def __init__(self, broker: MemoryBroker, transactional_id: str) -> None:
+        self._broker = broker
+        self._id = transactional_id
+        self._open = False
+        self._fenced = False
+
+    def fence(self) -> None:
+        """A newer producer has this one's id: abort what is open, and refuse all from now on."""
+        self._finish(committed=False)
+        self._fenced = True
+
+    def begin(self) -> None:
+        """See ``TransactionalProducer.begin``."""
+        self._check(open_=False)
+        self._open = True
+
+    def send(
+        self,
+        topic: str,
+        partitions: npt.NDArray[np.int32] | int,
+        keys: Sequence[bytes | None],
+        values: Sequence[bytes | None],
+    ) -> None:
+        """See ``TransactionalProducer.send``."""
+        with self._broker.changed:
+            self._check(open_=True)
+            logs = self._broker.logs(topic)
+            now = self._broker.clock.now_ms()
+            wanted = np.broadcast_to(partitions, len(values)).tolist()
+            for partition, key, value in zip(wanted, keys, values, strict=True):
+                logs[partition].append(key, value, now, self)
+
+    def send_offsets(self, consumer: GroupConsumer, offsets: Mapping[int, int]) -> None:
+        """See ``TransactionalProducer.send_offsets``."""
+        if not isinstance(consumer, MemoryConsumer):
+            raise TypeError("a consumer of this broker is needed")
+        with self._broker.changed:
+            self._check(open_=True)
+            try:
+                consumer.check_may_commit(offsets)
+            except TransactionAborted:
+                self._finish(committed=False)
+                raise
+            consumer.group.pending.setdefault(self, {}).update(offsets)
+
+    def commit(self) -> None:
+        """See ``TransactionalProducer.commit``."""
+        with self._broker.changed:
+            self._check(open_=True)
+            refused = self._broker.refuse_commits > 0
+            self._finish(committed=not refused)
+            if refused:
+                self._broker.refuse_commits -= 1
+                raise TransactionAborted("the broker was told to refuse this commit")
+
+    def abort(self) -> None:
+        """See ``TransactionalProducer.abort``."""
+        with self._broker.changed:
+            self._check(open_=True)
+            self._finish(committed=False)
+
+    def _finish(self, committed: bool) -> None:
+        self._open = False
+        self._broker.finish(self, committed)
+
+    def _check(self, open_: bool) -> None:
+        if self._fenced:
+            raise Fenced(
+                f"another producer with the transactional id {self._id} is active; this one must end"
+            )
+        if self._open != open_:
+            raise BrokerError("no transaction is open" if open_ else "a transaction is open already")
+
+    def close(self) -> None:
+        """See ``TransactionalProducer.close``."""
+        if self._open:
+            self._finish(committed=False)
+
+
+class MemoryPublisher:
+    """A ``Publisher`` in memory: what is sent is stored at once."""
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        self._broker = broker
+
+    def send(self, topic: str, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> None:
+        """See ``Publisher.send``."""
+        with self._broker.changed:
+            logs = self._broker.logs(topic)
+            now = self._broker.clock.now_ms()
+            for key, value in zip(keys, values, strict=True):
+                logs[self._broker.choose_partition(topic, key)].append(key, value, now)
+            self._broker.changed.notify_all()
+
+    def flush(self, timeout: float) -> None:
+        """See ``Publisher.flush``."""
+
+    def close(self) -> None:
+        """See ``Publisher.close``."""

@@ -1,0 +1,115 @@
+"""What a batch adds to the model, as a delta, and what is counted of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from stream.broker.interface import Records
+from stream.entries import Delta
+from stream.events.batch import Decoded, EventBatch
+from stream.hashing import mix
+from stream.model import Model
+from stream.placing import Placed
+from stream.profiles.update import Touched
+from stream.recommending.recommender import Answers
+
+# Profiles that a delta carries for seeding and judging clusters: 0.8 KB each at 384 dimensions.
+SAMPLE_PER_DELTA = 32
+
+
+def contribute(
+    records: Records,
+    events: EventBatch,
+    touched: Touched,
+    placed: Placed,
+    context: npt.NDArray[np.uint64],
+    taught: npt.NDArray[np.float32],
+    counts: Mapping[str, float],
+    model: Model,
+) -> Delta:
+    """The delta of ``records``: n events of m users, ``context`` (n, C) of what each event's user had touched before."""
+    counted = (events.item != 0) & (events.weight > 0)
+    items, codes = np.unique(
+        np.concatenate([events.item[counted], context[counted].ravel()]), return_inverse=True
+    )
+    e = int(counted.sum())
+    # 0 stands for no item; it sorts first, and the dictionary does without it.
+    none = int(len(items) > 0 and items[0] == 0)
+    codes = (codes - none).astype(np.int32)
+    sample = _sample(events, placed)
+    clusters = None
+    in_cluster = placed.cluster >= 0
+    if model.clusters is not None and in_cluster.any():
+        clusters = model.clusters.accumulate(placed.vectors[in_cluster], ids=placed.cluster[in_cluster])
+    return Delta(
+        base_version=model.version,
+        offsets=_offsets(records),
+        events=len(events),
+        items=items[none:],
+        item_ids=_new_ids(events, items[none:], model),
+        event_item=codes[:e],
+        event_weight=events.weight[counted],
+        event_cluster=placed.cluster[touched.slot[counted]].astype(np.int32),
+        context=codes[e:].reshape(e, context.shape[1]),
+        clusters=clusters,
+        sample_users=events.user[touched.last_event[sample]],
+        sample_vectors=placed.profiles[sample].astype(np.float16),
+        taught=taught,
+        counts=dict(counts),
+    )
+
+
+def count_outcome(
+    decoded: Decoded,
+    duplicates: int,
+    events: EventBatch,
+    lists: int,
+    answers: Answers,
+    new: npt.NDArray[np.bool_],
+) -> dict[str, float]:
+    """What is added up over all workers: where records went, and how lists were met.
+
+    ``records`` = ``events`` + all ``dropped.*`` + all ``dead.*``. Of the events whose user had a list, ``scored``, so many
+    were ``hits``, and would have been ``popular_hits``; ``new.*`` counts only items that were new to their user.
+    """
+    counts: Counter[str] = Counter({"records": len(decoded.records), "events": len(events), "lists": lists})
+    counts.update({f"dropped.{reason}": n for reason, n in decoded.drops.items()})
+    counts.update({"dropped.duplicate": duplicates})
+    counts.update(f"dead.{letter.reason}" for letter in decoded.dead)
+    for prefix, among in (("", np.ones(len(events), np.bool_)), ("new.", new)):
+        counts[prefix + "scored"] = int((among & (answers.rank > -2)).sum())
+        counts[prefix + "hits"] = int((among & (answers.rank >= 0)).sum())
+        counts[prefix + "popular_hits"] = int((among & (answers.popular_rank >= 0)).sum())
+    return dict(+counts)
+
+
+def _sample(events: EventBatch, placed: Placed) -> npt.NDArray[np.int64]:
+    """Some of the users who have a vector: those whose hash, mixed with where the batch lies in the log, is lowest."""
+    known = np.flatnonzero(placed.known)
+    if len(known) <= SAMPLE_PER_DELTA:
+        return known
+    salt = np.full(len(known), int(events.offset[-1]), np.uint64)
+    lot = mix(known.astype(np.uint64), salt)
+    return np.sort(known[np.argsort(lot)[:SAMPLE_PER_DELTA]])
+
+
+def _offsets(records: Records) -> dict[int, tuple[int, int]]:
+    after = records.next_offsets()
+    return {p: (first, after[p] - 1) for p, first in records.first_offsets().items()}
+
+
+def _new_ids(events: EventBatch, items: npt.NDArray[np.uint64], model: Model) -> list[str | None]:
+    """Id texts of the ``items`` (u,) that the model has no text of yet."""
+    rows = model.index.find(items)
+    unknown = [i for i, row in enumerate(rows.tolist()) if row not in model.item_ids]
+    if not unknown:
+        return [None] * len(items)
+    texts = dict(zip(events.item.tolist(), events.item_id, strict=True))
+    ids: list[str | None] = [None] * len(items)
+    for i in unknown:
+        ids[i] = texts.get(int(items[i]))
+    return ids

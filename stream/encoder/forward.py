@@ -1,0 +1,116 @@
+"""From token ids to hidden states: the model itself, the device it runs on, and the precision it runs in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import AutoModel
+from transformers.utils import logging
+
+from stream.errors import EncoderError
+
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
+SHORT_NAMES = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
+
+
+def choose_device(wanted: str) -> torch.device:
+    """Return the device to run on: ``auto`` is CUDA where there is one.
+
+    Raises EncoderError when ``cuda`` is asked for and there is none.
+    """
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise EncoderError(
+            "encoder.device is 'cuda', but torch finds no CUDA device: set it to 'auto' or 'cpu', "
+            "or install a torch built for this machine's driver"
+        )
+    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def choose_dtype(precision: Precision, device: torch.device, stored: torch.dtype) -> torch.dtype:
+    """Return the type that a model runs in whose weights are ``stored`` in some type.
+
+    ``auto``: on CUDA half precision, the checkpoint's own if it has one, else float16, which keeps three bits
+    more than bfloat16; on a CPU float32, which all of them have, so that machines agree on a vector and on
+    ``encoder_id``.
+    """
+    if precision != "auto":
+        chosen: torch.dtype = getattr(torch, precision)
+        return chosen
+    if device.type == "cpu":
+        return torch.float32
+    return torch.bfloat16 if stored == torch.bfloat16 else torch.float16
+
+
+class Forward:
+    """A transformer encoder (or the encoder half of an encoder-decoder, or a decoder) without any head.
+
+    Raises EncoderError when ``checkpoint`` cannot be loaded, or does not hold all of the model's weights.
+    """
+
+    def __init__(self, checkpoint: Path, device: torch.device, precision: Precision, pad_id: int) -> None:
+        model = load(checkpoint)
+        self.dtype = choose_dtype(precision, device, model.dtype)
+        self.max_positions: int | None = getattr(model.config, "max_position_embeddings", None)
+        self._device = device
+        self._pad_id = pad_id
+        self._model = model.to(device=device, dtype=self.dtype)
+
+    def __call__(self, tokens: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """Hidden states (b, t, d) of b rows of ids, and the rows' lengths (b,), on the model's device.
+
+        Padding is on the right, so that positions count from a text's first token in every kind of model.
+        """
+        lengths = np.array([len(row) for row in tokens])
+        ids = np.full((len(tokens), lengths.max()), self._pad_id, np.int64)
+        own = np.arange(ids.shape[1]) < lengths[:, None]
+        ids[own] = np.concatenate(tokens)
+        output = self._model(
+            input_ids=torch.from_numpy(ids).to(self._device),
+            attention_mask=torch.from_numpy(own.astype(np.int64)).to(self._device),
+        )
+        return output.last_hidden_state, torch.from_numpy(lengths).to(self._device)
+
+
+def load(checkpoint: Path) -> Any:
+    """Load the model in ``checkpoint`` for inference. Runs no code of the checkpoint; safetensors only."""
+    try:
+        with _no_progress_bar():
+            model, report = AutoModel.from_pretrained(
+                checkpoint,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                output_loading_info=True,
+            )
+    except Exception as error:
+        raise EncoderError(f"the model in {checkpoint} cannot be loaded: {error}") from error
+    # transformers fills weights that are missing with noise. Only the pooler's may be: its output is not
+    # used.
+    missing = sorted(key for key in report["missing_keys"] if "pooler" not in key)
+    if missing:
+        raise EncoderError(
+            f"the weights in {checkpoint} are not those of the model in its config.json: "
+            f"{len(missing)} are missing, the first is {missing[0]}"
+        )
+    if model.config.is_encoder_decoder:
+        model = model.get_encoder()
+    model.config.use_cache = False  # of keys and values, for generating: only memory here
+    return model.eval()
+
+
+@contextmanager
+def _no_progress_bar() -> Iterator[None]:
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -1,0 +1,105 @@
+"""An encoder from any Hugging Face checkpoint: tokenise, forward, pool."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from stream.config import EncoderSettings
+from stream.encoder.batching import Tokens, plan, run_halving
+from stream.encoder.checkpoint import checksum, locate
+from stream.encoder.forward import SHORT_NAMES, Forward, Precision, choose_device
+from stream.encoder.interface import Vectors, distinct, spread
+from stream.encoder.pooling import pool
+from stream.encoder.tokenising import Tokeniser
+from stream.errors import EncoderError
+
+
+class TransformerEncoder:
+    """A transformer as a ``TextEncoder``. Threads take turns: one call already keeps all cores, or the GPU, busy.
+
+    Parameters
+    ----------
+    settings
+        Which model, where it runs, how its tokens are pooled and batched. ``settings.threads`` sets torch's
+        number of threads for the whole process.
+    precision
+        What the model computes in; part of ``encoder_id``. ``auto`` is float32 on a CPU and half precision on
+        CUDA. ``bfloat16`` is about 1.7 times as fast on a CPU with such instructions, at a cosine of 0.9999
+        to float32.
+
+    Raises
+    ------
+    EncoderError
+        When the model cannot be found or loaded, or does not answer as an encoder.
+    """
+
+    def __init__(self, settings: EncoderSettings, *, precision: Precision = "auto") -> None:
+        if settings.threads:
+            torch.set_num_threads(settings.threads)
+        checkpoint = locate(settings)
+        self._lock = threading.Lock()
+        self._settings = settings
+        self._tokenise = Tokeniser(checkpoint, settings.max_tokens)
+        self._forward = Forward(checkpoint, choose_device(settings.device), precision, self._tokenise.pad_id)
+        positions = self._forward.max_positions or self._tokenise.max_tokens
+        self._tokenise.max_tokens = min(self._tokenise.max_tokens, positions)
+        self._dimensions = self._probe()
+        self._id = self._name(checkpoint)
+
+    @property
+    def encoder_id(self) -> str:
+        """As ``packaged:0123456789ab:mean:128:f32:unit``: name, checksum, pooling, tokens, precision, norm."""
+        return self._id
+
+    @property
+    def dimensions(self) -> int:
+        """The model's hidden size."""
+        return self._dimensions
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Return unit vectors of ``texts``, float32 (n, d); see ``TextEncoder``. Each distinct text runs once."""
+        unique, index = distinct(texts)
+        with self._lock:
+            tokens = self._tokenise(unique) if unique else []
+            vectors = np.zeros((len(unique), self._dimensions), np.float32)
+            # A text of characters that the tokeniser drops altogether has no tokens, and keeps its zeros.
+            present = [i for i, row in enumerate(tokens) if row]
+            for batch in plan([len(tokens[i]) for i in present], self._settings.batch_tokens):
+                rows = [present[i] for i in batch]
+                vectors[rows] = run_halving(self._embed, [tokens[i] for i in rows])
+        return spread(vectors, index)
+
+    @torch.inference_mode()
+    def _embed(self, tokens: Sequence[Tokens]) -> Vectors:
+        hidden, lengths = self._forward(tokens)
+        vectors: Vectors = pool(hidden, lengths, self._settings.pooling).cpu().numpy()
+        if not np.isfinite(vectors).all():
+            raise EncoderError(
+                f"encoder.model {self._settings.model!r} overflows in {self._forward.dtype}: "
+                "run it in bfloat16 or float32"
+            )
+        return vectors
+
+    def _probe(self) -> int:
+        """Encode the longest text there can be, so that a model that will not do fails now; return d."""
+        limit = self._tokenise.max_tokens
+        try:
+            return len(self._embed(self._tokenise(["a " * limit]))[0])
+        except EncoderError:
+            raise
+        except Exception as error:
+            raise EncoderError(
+                f"encoder.model {self._settings.model!r} does not answer as an encoder for {limit} tokens: "
+                f"{error!r}. Choose a text encoder, or lower encoder.max_tokens to what it takes"
+            ) from error
+
+    def _name(self, checkpoint: Path) -> str:
+        name = self._settings.model.rstrip("/").rpartition("/")[2]
+        precision = SHORT_NAMES[self._forward.dtype]
+        pooling, limit = self._settings.pooling, self._tokenise.max_tokens
+        return f"{name}:{checksum(checkpoint)}:{pooling}:{limit}:{precision}:unit"

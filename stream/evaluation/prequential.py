@@ -1,0 +1,145 @@
+"""The service's own pipeline over a log in files: each step is scored against the list its user had, then learnt."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from stream.catalogue import Catalogue
+from stream.clustering.quality import adjusted_rand
+from stream.config import Settings
+from stream.encoder import TextEncoder
+from stream.evaluation.steps import Scores, by_count, by_step
+from stream.events.files import to_records
+from stream.events.schema import EventRecord, ItemRecord
+from stream.hashing import HashIndex, hash_texts, mix
+from stream.learner import Learner
+from stream.model import MemoryLog, Model
+from stream.pipeline import Outcome, Pipeline
+from stream.profiles.layout import RowLayout
+from stream.profiles.table import ProfileTable
+
+# The first tenth of a log only teaches, as in the protocol that the peers were measured by.
+TEACH_SHARE = 0.1
+
+Batching = Literal["step", "count"]
+
+
+@dataclass
+class Report:
+    """What an evaluation found; all but ``seconds`` depends on log, settings and seed alone."""
+
+    counts: Counter[str]
+    scores: dict[str, dict[str, float]]  # lists and popularity, each over all items and those new to their user
+    clusters: list[dict[str, Any]]
+    adjusted_rand: float | None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def metrics(self) -> dict[str, Any]:
+        """What is reproducible, as JSON takes it."""
+        return {
+            "counts": {name: self.counts[name] for name in sorted(self.counts)},
+            "live": self.scores,
+            "clusters": self.clusters,
+            "adjusted_rand": self.adjusted_rand,
+        }
+
+
+class Evaluation:
+    """One run over one log."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        encoder: TextEncoder,
+        items: Iterable[ItemRecord],
+        on_outcome: Callable[[Outcome], None] = lambda outcome: None,
+    ) -> None:
+        self.settings = settings
+        index = HashIndex()
+        self.catalogue = Catalogue(index, encoder.dimensions)
+        self.catalogue.upsert(items)
+        self.pipeline = Pipeline(settings, encoder, self.catalogue)
+        self.model = Model(settings, index, encoder.dimensions)
+        self.log = MemoryLog(self.model)
+        self.learner = Learner(settings, self.catalogue)
+        generation, k = settings.kafka.generation, settings.recommending.k
+        layout = RowLayout.of(settings.profiles, k, encoder.dimensions, encoder.encoder_id, generation)
+        self.profiles = ProfileTable(layout)
+        self.scores = {name: Scores(k) for name in ("all", "new", "popular_all", "popular_new")}
+        self._on_outcome = on_outcome
+        self._offset = 0
+        self.seconds = {"encode": self._timed(self.pipeline.encode_catalogue), "run": 0.0}
+
+    def run(self, events: Sequence[EventRecord], batching: Batching = "step") -> None:
+        """Take in the whole log, in time order."""
+        teach = int(len(events) * TEACH_SHARE)
+        most = self.settings.worker.micro_batch
+        cut = by_step if batching == "step" else by_count
+        for batch in cut(events, most):
+            self.seconds["run"] += self._timed(lambda: self._batch(batch, scored=self._offset >= teach))  # noqa: B023
+
+    def report(self, truth: dict[str, str] | None = None) -> Report:
+        """What was found; ``truth`` names the persona of users at the end of the log."""
+        scores = {name: s.means() for name, s in self.scores.items()}
+        found = None if truth is None else self._adjusted_rand(truth)
+        return Report(self.model.counts, scores, self._clusters(), found, self.seconds)
+
+    @staticmethod
+    def _timed(call: Callable[[], object]) -> float:
+        start = time.perf_counter()
+        call()
+        return time.perf_counter() - start
+
+    def _batch(self, events: list[EventRecord], scored: bool) -> None:
+        records = to_records(events, self._offset)
+        self._offset += len(events)
+        self.profiles.begin()
+        outcome = self.pipeline(records, {0: 1}, self.profiles, self.model)
+        self.profiles.commit()
+        self.log.append(outcome.delta)
+        while (decision := self.learner.decide(self.model)) is not None:
+            self.log.append(decision)
+        if scored:
+            self._score(outcome)
+        self._on_outcome(outcome)
+
+    def _score(self, outcome: Outcome) -> None:
+        step, item, answers = outcome.touched.slot, outcome.events.item, outcome.answers
+        for name, among in (("all", answers.rank > -2), ("new", (answers.rank > -2) & outcome.new)):
+            self.scores[name].add(step[among], item[among], answers.rank[among])
+            self.scores["popular_" + name].add(step[among], item[among], answers.popular_rank[among])
+
+    def _adjusted_rand(self, truth: dict[str, str]) -> float:
+        users = hash_texts(truth)
+        partition = np.zeros(len(users), np.uint64)
+        rows = self.profiles.rows[: len(self.profiles)]
+        mine = mix(rows["user"].astype(np.uint64), np.zeros(len(rows), np.uint64))
+        place = {int(key): row for row, key in enumerate(mine)}
+        found = np.array([place.get(int(key), -1) for key in mix(users, partition)])
+        cluster = rows["cluster"][found]
+        judged = (found >= 0) & (cluster >= 0)
+        _, persona = np.unique(list(truth.values()), return_inverse=True)
+        return float(adjusted_rand(persona[judged], cluster[judged]))
+
+    def _clusters(self) -> list[dict[str, Any]]:
+        model = self.model
+        if model.clusters is None:
+            return []
+        weights = model.clusters.weighted.weights
+        sizes: npt.NDArray[np.int64] = self.profiles.rows["cluster"][: len(self.profiles)]
+        return [
+            {
+                "id": cluster,
+                "label": model.labels.get(cluster, ""),
+                "share": float(weight / max(weights.sum(), 1e-9)),
+                "users": int((sizes == cluster).sum()),
+            }
+            for cluster, weight in zip(model.clusters.weighted.ids.tolist(), weights, strict=True)
+        ]

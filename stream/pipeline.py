@@ -1,0 +1,98 @@
+"""The one page: what happens to a batch of events, in order.
+
+A function of (records, profiles, model) giving what is to be published and the delta. It knows no Kafka, reads no clock and
+draws no unseeded random number; the service, the replay, the evaluation and the tests run this same code.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from stream.broker.interface import Records
+from stream.catalogue import Catalogue
+from stream.config import Settings
+from stream.contributing import contribute, count_outcome
+from stream.describing import describe
+from stream.encoder import TextEncoder
+from stream.entries import Delta
+from stream.events.batch import DeadLetter, EventBatch
+from stream.events.decode import decode
+from stream.model import Model
+from stream.placing import place_users
+from stream.profiles.table import ProfileTable
+from stream.profiles.update import Touched, drop_duplicates, find_users, learn_history, learn_vectors
+from stream.recommending.publish import publish_lists
+from stream.recommending.readers import item_rows, readers_before, readers_now
+from stream.recommending.recommender import Answers, Recommender
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of some records; every one of them is in a list, dropped for a counted reason, or a dead letter."""
+
+    events: EventBatch  # n, those taken in
+    touched: Touched  # m users; their rows are to be written to the changelog
+    lists: list[bytes]  # m records for the recommendations topic
+    dead: list[DeadLetter]
+    delta: Delta
+    answers: Answers  # how the events met the lists last published
+    new: npt.NDArray[np.bool_]  # (n,) whether the event's item was new to its user
+
+
+class Pipeline:
+    """Runs batches; holds what all of them use, and no state that a restart would miss."""
+
+    def __init__(self, settings: Settings, encoder: TextEncoder, catalogue: Catalogue) -> None:
+        self.settings = settings
+        self.encoder = encoder
+        self.catalogue = catalogue
+        self.recommender = Recommender(settings.recommending, catalogue)
+
+    def encode_catalogue(self) -> int:
+        """Encode the items whose text is new; how many these were."""
+        rows = self.catalogue.pending()
+        if len(rows):
+            self.catalogue.set_vectors(rows, self.encoder.encode(self.catalogue.texts(rows)))
+        return len(rows)
+
+    def __call__(
+        self, records: Records, epochs: Mapping[int, int], profiles: ProfileTable, model: Model
+    ) -> Outcome:
+        """Take in ``records``. Called between ``profiles.begin`` and its commit or rollback."""
+        recommender, table, index = self.recommender, profiles, model.index
+        recommending = self.settings.recommending
+
+        decoded = decode(records, self.settings.events, epochs)
+        touched = find_users(decoded.events, table)
+        events, touched, duplicates = drop_duplicates(decoded.events, touched, table)
+        users, of_event = touched.rows, touched.slot
+
+        recommender.refresh(model)
+        before = place_users(table.rows[users], model)
+        answers = recommender.score_published(events, users[of_event], table.rows, model)
+
+        vector_row, vectors = describe(events, self.catalogue, self.encoder)
+        learn_vectors(events, touched, table, vector_row, vectors, self.settings.profiles)
+        context, new = learn_history(events, touched, table, recommending.recent)
+
+        after = place_users(table.rows[users], model)
+        table.rows["cluster"][users] = after.cluster
+        readers = readers_now(table.rows[users], after.cluster, after.vectors, index, recommending)
+        lists = recommender.recommend(readers, model, now=int(events.time.max(initial=0)))
+        encoder_id, provenance = self.encoder.encoder_id, self.settings.worker.provenance
+        published = publish_lists(
+            lists, events, touched, table, model, self.catalogue, encoder_id, provenance
+        )
+
+        teachers = readers_before(context, before.cluster[of_event], before.vectors[of_event], index)
+        wanted = new if recommending.exclude_seen else np.ones_like(new)
+        target = np.where(wanted & (events.weight > 0), item_rows(events.item, index), np.int32(-1))
+        taught = recommender.responsibilities(target, teachers, model)
+        counts = count_outcome(decoded, duplicates, events, len(published), answers, new)
+        delta = contribute(records, events, touched, after, context, taught, counts, model)
+        return Outcome(events, touched, published, decoded.dead, delta, answers, new)

@@ -1,0 +1,47 @@
+"""Where users stand: their profile vectors in the clusters' space, and the cluster each belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from stream.model import Model
+from stream.profiles.layout import Rows
+
+# A mean of unit vectors that is shorter says nothing of a direction: likes and dislikes have cancelled out.
+LEAST_LENGTH = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """m users in the model's space."""
+
+    profiles: npt.NDArray[np.float32]  # (m, D) unit profile vectors, zeros where a user has no taste to show
+    vectors: npt.NDArray[np.float32]  # (m, d) the same, projected; d is 1 before the clusters are seeded
+    cluster: npt.NDArray[np.int64]  # (m,) id, -1 for none
+
+    @property
+    def known(self) -> npt.NDArray[np.bool_]:
+        """Who has a vector, bool (m,)."""
+        return self.profiles.any(axis=1)
+
+
+def place_users(rows: Rows, model: Model) -> Placed:
+    """Place the users of profile ``rows`` (m,).
+
+    Who has taken back as much as they took has no taste, and no cluster; before there are clusters nobody has one.
+    """
+    vectors = rows["vector"].astype(np.float32)
+    length = np.linalg.norm(vectors, axis=1)
+    known = (length > LEAST_LENGTH) & (rows["taste"] > 0)
+    unit = np.where(known[:, None], vectors / np.where(known, length, 1)[:, None], np.float32(0))
+    cluster = np.full(len(rows), -1, np.int64)
+    if model.projection is None or model.clusters is None:
+        return Placed(unit, np.zeros((len(rows), 1), np.float32), cluster)
+    projected = np.where(known[:, None], model.projection.apply(unit), np.float32(0))
+    if known.any():
+        ids = model.clusters.predict_many(projected[known], current=rows["cluster"][known])
+        cluster[known] = ids if ids is not None else -1
+    return Placed(unit, projected, cluster)

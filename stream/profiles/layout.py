@@ -1,0 +1,115 @@
+"""The row of one user: the same bytes in memory and in the changelog."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from stream.config import ProfileSettings
+from stream.errors import FormatError
+from stream.hashing import hash_text
+
+FORMAT = 1  # of the row; a change of the layout is a new number
+
+Rows = npt.NDArray[np.void]
+
+
+@dataclass(frozen=True)
+class RowLayout:
+    """What a row holds, and the values by which a reader knows that it may be read.
+
+    A row is one element of a packed little-endian structured array, so that writing a row to the changelog, and reading
+    it back, copies bytes and nothing else. 2.3 KB at 384 dimensions with default settings.
+    """
+
+    dimensions: int
+    history: int
+    event_ids: int
+    list_length: int
+    encoder: int  # hash of the encoder's id: vectors of different encoders must not be mixed
+    generation: int
+
+    @classmethod
+    def of(
+        cls, settings: ProfileSettings, list_length: int, dimensions: int, encoder_id: str, generation: int
+    ) -> RowLayout:
+        """The layout for these settings and this encoder."""
+        return cls(
+            dimensions, settings.history, settings.event_ids, list_length, hash_text(encoder_id), generation
+        )
+
+    @property
+    def dtype(self) -> np.dtype[np.void]:
+        """The fields, in order.
+
+        ``vector`` is the mean of what the user touched, sum(w x) / sum(|w|), with decayed weights at ``time``; as a mean it
+        cannot overflow float16, whose rounding (5e-4) is far below what separates two items. ``history`` is newest first.
+        """
+        h, k = (self.history,), (self.list_length,)
+        return np.dtype(
+            [
+                ("format", "u1"),
+                ("event_next", "u1"),  # where the next event id goes
+                ("generation", "<u2"),
+                ("encoder", "<u8"),
+                ("user", "<u8"),
+                ("offset", "<i8"),  # of the last event taken in
+                ("time", "<i8"),  # ms, of the newest event
+                ("session", "<u8"),
+                ("list_id", "<u8"),
+                ("cluster", "<i8"),  # -1: none
+                ("events", "<u4"),  # taken in, ever
+                ("user_seq", "<u4"),  # lists published, ever
+                ("mass", "<f4"),  # sum of |w|, decayed to `time`
+                ("taste", "<f4"),  # sum of w, decayed to `time`; above 0: more liked than taken back
+                ("history_item", "<u8", h),  # 0: free
+                ("history_time", "<u4", h),  # s
+                ("history_weight", "<i2", h),  # sum of w in hundredths: integers add up in any order
+                ("history_count", "<u2", h),
+                ("history_action", "<u2", h),  # of the newest event
+                ("event_id", "<u8", (self.event_ids,)),  # 0: free
+                ("list_item", "<u8", k),  # last published, 0: free
+                ("list_source", "u1", k),
+                ("vector", "<f2", (self.dimensions,)),
+            ]
+        )
+
+    def blank(self, users: npt.NDArray[np.uint64]) -> Rows:
+        """Rows of ``users`` (m,) before their first event."""
+        rows = np.zeros(len(users), self.dtype)
+        rows["format"] = FORMAT
+        rows["generation"] = self.generation
+        rows["encoder"] = np.uint64(self.encoder)
+        rows["user"] = users
+        rows["cluster"] = -1
+        rows["offset"] = -1
+        rows["time"] = np.iinfo(np.int64).min
+        return rows
+
+    def decode(self, values: Sequence[bytes]) -> Rows:
+        """Rows from changelog values.
+
+        Raises FormatError where a value has another format, size, encoder or generation.
+        """
+        dtype = self.dtype
+        wrong = next((len(v) for v in values if len(v) != dtype.itemsize), None)
+        if wrong is not None:
+            raise FormatError(
+                f"a profile row has {wrong} bytes where this configuration writes {dtype.itemsize}; it was written with other "
+                "profiles.*, recommending.k or encoder settings: restore those, or start a new kafka.generation"
+            )
+        rows = np.frombuffer(b"".join(values), dtype)
+        for name, expected in (
+            ("format", FORMAT),
+            ("generation", self.generation),
+            ("encoder", self.encoder),
+        ):
+            if (rows[name] != expected).any():
+                raise FormatError(
+                    f"a profile row was written with another {name} ({rows[name][rows[name] != expected][0]}, not {expected}); "
+                    "restore that setting, or start a new kafka.generation"
+                )
+        return rows

@@ -1,0 +1,125 @@
+"""How a batch of events changes the profiles of its users."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from stream.config import ProfileSettings
+from stream.events.batch import EventBatch
+from stream.hashing import mix
+from stream.profiles.kernels import WEIGHT_UNIT, add_vectors, known_events, remember_items
+from stream.profiles.table import ProfileTable
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """The users of a batch: m distinct ones for n events."""
+
+    rows: npt.NDArray[np.int64]  # (m,) in the table
+    partition: npt.NDArray[np.int32]  # (m,)
+    slot: npt.NDArray[np.int64]  # (n,) the event's place among them
+    last_event: npt.NDArray[np.int64]  # (m,) the user's last event in the batch
+
+
+def find_users(batch: EventBatch, table: ProfileTable) -> Touched:
+    """Which users ``batch`` touches, in order of their first event; their rows are gathered."""
+    key = mix(batch.user, batch.partition.astype(np.uint64))
+    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    slot = rank[inverse].astype(np.int64)
+    at = first[order]
+    last_event = np.zeros(len(at), np.int64)
+    last_event[slot] = np.arange(len(slot))  # the last assignment of a repeated index wins
+    rows = table.gather(batch.user[at], batch.partition[at])
+    return Touched(rows, batch.partition[at], slot, last_event)
+
+
+def drop_duplicates(
+    batch: EventBatch, touched: Touched, table: ProfileTable
+) -> tuple[EventBatch, Touched, int]:
+    """Without the events whose id is among those remembered for their user; how many these were.
+
+    A producer that sends an event twice, because it did not hear of the first, is the usual reason.
+    """
+    known = known_events(
+        touched.rows[touched.slot], batch.event_id, table.rows["event_id"], table.rows["event_next"]
+    )
+    if not known.any():
+        return batch, touched, 0
+    fresh = batch.select(~known)
+    slot = touched.slot[~known]
+    left, slot = np.unique(slot, return_inverse=True)
+    last_event = np.zeros(len(left), np.int64)
+    last_event[slot] = np.arange(len(slot))
+    kept = Touched(touched.rows[left], touched.partition[left], slot.astype(np.int64), last_event)
+    return fresh, kept, int(known.sum())
+
+
+def learn_vectors(
+    batch: EventBatch,
+    touched: Touched,
+    table: ProfileTable,
+    vector_row: npt.NDArray[np.int64],
+    vectors: npt.NDArray[np.float32],
+    settings: ProfileSettings,
+) -> npt.NDArray[np.float32]:
+    """Add what was touched to the decayed profile vectors; returns them, float32 (m, D), as rows hold them.
+
+    ``vector_row`` int64 (n,) says which of ``vectors`` float32 (v, D) an event touches, -1 for none. Weights decay
+    exponentially from the user's newest event backwards, so the order of arrival does not matter (forward decay:
+    Cormode, Shkapenyuk, Srivastava and Xu, 2009).
+    """
+    rows, slot = touched.rows, touched.slot
+    newest = table.rows["time"][rows]
+    np.maximum.at(newest, slot, batch.time)
+    known = table.rows["mass"][rows] > 0
+    before = np.where(known, table.rows["time"][rows], newest)
+    fade = np.exp2(-(newest - before) / settings.half_life_ms).astype(np.float32)
+    age = (newest[slot] - batch.time) / settings.half_life_ms
+    coefficient = (batch.weight * np.exp2(-age)).astype(np.float32)
+    coefficient_known = np.where(vector_row >= 0, coefficient, np.float32(0))
+
+    mass = table.rows["mass"][rows] * fade
+    sums = table.rows["vector"][rows].astype(np.float32) * mass[:, None]
+    add_vectors(sums, slot, coefficient, vector_row, vectors)
+    m = len(rows)
+    mass += np.bincount(slot, np.abs(coefficient_known), m).astype(np.float32)
+    table.rows["taste"][rows] = table.rows["taste"][rows] * fade + np.bincount(slot, coefficient, m)
+    table.rows["mass"][rows] = mass
+    table.rows["vector"][rows] = sums / np.where(mass > 0, mass, 1)[:, None]
+    table.rows["time"][rows] = newest
+    table.rows["events"][rows] += np.bincount(slot, minlength=m).astype(np.uint32)
+    table.rows["offset"][rows] = batch.offset[touched.last_event]
+    table.rows["session"][rows] = batch.session[touched.last_event]
+    return table.rows["vector"][rows].astype(np.float32)
+
+
+def learn_history(
+    batch: EventBatch, touched: Touched, table: ProfileTable, depth: int
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
+    """Put the batch's items into the histories.
+
+    Returns what stood in them before each event, uint64 (n, depth) newest first, 0 for none, and bool (n,): whether the
+    event's item was new to its user.
+    """
+    context = np.zeros((len(batch), depth), np.uint64)
+    rows = table.rows
+    new = remember_items(
+        touched.rows[touched.slot],
+        batch.item,
+        np.clip(batch.time // 1000, 0, 2**32 - 1).astype(np.uint32),
+        np.rint(batch.weight * WEIGHT_UNIT).astype(np.int32),
+        batch.action,
+        rows["history_item"],
+        rows["history_time"],
+        rows["history_weight"],
+        rows["history_count"],
+        rows["history_action"],
+        context,
+    )
+    return context, new

@@ -1,0 +1,165 @@
+"""From the model and a user's profile to a list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from stream.catalogue import Catalogue
+from stream.config import RecommendingSettings
+from stream.events.batch import EventBatch
+from stream.model import Model
+from stream.profiles.layout import Rows
+from stream.recommending.kernels import make_lists, published_rank, teach
+from stream.recommending.mixture import SITUATIONS, SOURCES, situation
+from stream.recommending.readers import Readers
+from stream.recommending.tables import heaviest
+
+# Items per cluster that its users' own vectors choose from: what a cosine with each costs is what a list costs.
+SHORTLIST = 256
+# Centres move slowly: shortlists by content are drawn up anew after so many events, at the cost of one product of all
+# centres with all items.
+SHORTLIST_EVERY = 8_192
+# Items taken from which the weights of the sources are learnt, per batch; more would teach little and cost as much as lists.
+TAUGHT_PER_BATCH = 256
+
+Rows32 = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """m lists of at most k items, best first."""
+
+    item: Rows32  # (m, k) item rows, -1 where there are no more
+    score: Floats  # (m, k) probability that it is taken next, as the mixture has it
+    source: npt.NDArray[np.uint8]  # (m, k) index into SOURCES: which contributes most
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """How n events met the lists last published for their users.
+
+    Places from 0; -1: not in the list; -2: not asked, as there was no list, no item, or nothing liked.
+    """
+
+    rank: npt.NDArray[np.int16]  # (n,)
+    popular_rank: npt.NDArray[np.int16]  # (n,) the same, had the list held what is popular and new to the user
+
+
+class Recommender:
+    """Makes lists; holds what is derived from model and catalogue for that, and nothing that would be missed."""
+
+    def __init__(self, settings: RecommendingSettings, catalogue: Catalogue) -> None:
+        self.settings = settings
+        self.catalogue = catalogue
+        self._item_vectors = np.zeros((0, 1), np.float32)
+        self._content = np.full((0, 1), -1, np.int32)
+        self._drawn_up: tuple[int, int, int] | None = None
+
+    def refresh(self, model: Model) -> None:
+        """Draw up the shortlists again where the catalogue, the clusters or time have moved on."""
+        self.catalogue.reserve(len(model.index))
+        state = (self.catalogue.version, model.decisions, model.clock // SHORTLIST_EVERY)
+        if state == self._drawn_up:
+            return
+        self._drawn_up = state
+        if model.projection is None or model.clusters is None:
+            return
+        self._item_vectors = model.projection.apply(self.catalogue.vectors)
+        listable = self.catalogue.has_vector & self.catalogue.available
+        clusters = model.clusters
+        self._content = np.full((int(clusters.ids.max()) + 1, SHORTLIST), -1, np.int32)
+        for cluster, centre in zip(clusters.ids.tolist(), clusters.centres, strict=True):
+            nearness = np.where(listable, self._item_vectors @ centre + np.float32(2), np.float32(0))
+            top = heaviest(nearness, SHORTLIST)
+            self._content[cluster, : len(top)] = top
+
+    def recommend(self, readers: Readers, model: Model, now: int) -> Lists:
+        """Lists for ``readers``; ``now`` in ms decides what is on offer already."""
+        m, k = len(readers.cluster), self.settings.k
+        out = Lists(
+            np.full((m, k), -1, np.int32), np.zeros((m, k), np.float32), np.zeros((m, k), np.uint8)
+        )
+        make_lists(
+            readers.history,
+            readers.seen,
+            readers.cluster,
+            readers.vectors,
+            model.mixture.weights[situation(readers.length)],
+            self._views(model),
+            self._vectors_for(model),
+            self._covisits(model),
+            self.catalogue.available & (self.catalogue.available_from <= now),
+            model.index.keys,
+            out.item,
+            out.score,
+            out.source,
+        )
+        return out
+
+    def responsibilities(self, target: Rows32, readers: Readers, model: Model) -> Floats:
+        """What each source had to do with the items ``target`` (m,) that ``readers`` took next.
+
+        float32 (SITUATIONS, sources); of targets of -1, and of more than are taught per batch, nothing.
+        """
+        taught = np.zeros((SITUATIONS, len(SOURCES)), np.float32)
+        chosen = np.flatnonzero(target >= 0)
+        if len(chosen) > TAUGHT_PER_BATCH:
+            chosen = chosen[np.linspace(0, len(chosen) - 1, TAUGHT_PER_BATCH).astype(np.int64)]
+        situations = situation(readers.length[chosen])
+        teach(
+            target[chosen],
+            readers.history[chosen],
+            readers.cluster[chosen],
+            readers.vectors[chosen],
+            model.mixture.weights[situations],
+            situations,
+            self._views(model),
+            self._vectors_for(model),
+            self._covisits(model),
+            taught,
+        )
+        return taught
+
+    def score_published(
+        self, events: EventBatch, rows: npt.NDArray[np.int64], profiles: Rows, model: Model
+    ) -> Answers:
+        """How ``events`` (n,), of users at ``rows`` (n,) of ``profiles``, met the lists last published."""
+        answers = Answers(np.empty(len(rows), np.int16), np.empty(len(rows), np.int16))
+        popular = model.items.charts.popular
+        published_rank(
+            rows,
+            events.item,
+            events.weight,
+            profiles["list_item"],
+            profiles["history_item"],
+            model.index.keys[popular[self.catalogue.available[popular]]],
+            self.settings.exclude_seen,
+            answers.rank,
+            answers.popular_rank,
+        )
+        return answers
+
+    def _views(self, model: Model) -> tuple[Rows32, Floats, Rows32, Floats, Rows32]:
+        charts = model.items.charts
+        return (
+            charts.popular,
+            charts.popular_share,
+            charts.trending,
+            charts.trending_share,
+            self._content,
+        )
+
+    def _vectors_for(self, model: Model) -> Floats:
+        missing = len(model.index) - len(self._item_vectors)
+        if missing > 0:
+            blank = np.zeros((missing, self._item_vectors.shape[1]), np.float32)
+            self._item_vectors = np.concatenate([self._item_vectors, blank])
+        return self._item_vectors
+
+    @staticmethod
+    def _covisits(model: Model) -> tuple[Rows32, Floats, Floats]:
+        return model.items.covisits.ids, model.items.covisits.counts, model.items.covisits.totals

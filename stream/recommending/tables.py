@@ -1,0 +1,108 @@
+"""Decayed counts of bounded size: per item popularity, and per row the heaviest successors."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+# Growth of forward-decayed counts, as a power of two, at which they are scaled back: float32 overflows at 2^127.
+REBASE = 30.0
+
+
+class Growth:
+    """The weight of a count made now, where older ones keep theirs: forward decay by a clock of events.
+
+    Counts made at clock c weigh 2^((c - origin) / half_life), so that nothing old needs touching; ``advance`` says by what
+    everything must be multiplied once that has grown too large (Cormode et al., 2009).
+
+    Examples
+    --------
+    >>> growth = Growth(half_life=100.0)
+    >>> growth.advance(100.0), growth.now
+    (1.0, 2.0)
+    """
+
+    def __init__(self, half_life: float) -> None:
+        self.half_life = half_life
+        self.origin = 0.0
+        self.now = 1.0
+
+    def advance(self, clock: float) -> float:
+        """Set the clock, which never runs backwards; returns the factor for all counts made so far."""
+        exponent = (clock - self.origin) / self.half_life
+        factor = 1.0
+        if exponent > REBASE:
+            factor = 2.0 ** max(-1000.0, -exponent)
+            self.origin, exponent = clock, 0.0
+        self.now = 2.0**exponent
+        return factor
+
+
+@njit(cache=True)
+def _add(ids, counts, totals, row, item, weight):  # type: ignore[no-untyped-def]
+    for i in range(len(row)):
+        r = row[i]
+        if r < 0 or item[i] < 0:
+            continue
+        w = weight[i]
+        totals[r] += w
+        low = 0
+        at = -1
+        for q in range(ids.shape[1]):
+            if ids[r, q] == item[i]:
+                at = q
+                break
+            if counts[r, q] < counts[r, low]:
+                low = q
+        if at < 0:
+            at = low
+            ids[r, at] = item[i]
+            counts[r, at] = 0
+        counts[r, at] += w
+
+
+class NeighbourTable:
+    """Per row at most ``width`` items with counts; the lightest makes room for a newcomer.
+
+    A newcomer starts from its own count, not from that of the one it replaces (as Space-Saving would have it; Metwally et
+    al., 2005): heavy items lose nothing, and light ones are not taken for heavy.
+    ``ids`` int32 (rows, width), -1 free; ``counts`` float32 (rows, width); ``totals`` float32 (rows,).
+    """
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self.ids = np.full((0, width), -1, np.int32)
+        self.counts = np.zeros((0, width), np.float32)
+        self.totals = np.zeros(0, np.float32)
+
+    def reserve(self, rows: int) -> None:
+        """Have room for ``rows`` rows."""
+        n = len(self.totals)
+        if rows <= n:
+            return
+        size = max(rows, 2 * n, 64)
+        self.ids = np.concatenate([self.ids, np.full((size - n, self.width), -1, np.int32)])
+        self.counts = np.concatenate([self.counts, np.zeros((size - n, self.width), np.float32)])
+        self.totals = np.concatenate([self.totals, np.zeros(size - n, np.float32)])
+
+    def add(
+        self,
+        rows: npt.NDArray[np.int64],
+        items: npt.NDArray[np.int64],
+        weights: npt.NDArray[np.float32],
+    ) -> None:
+        """Count ``items`` (n,) with ``weights`` (n,) in ``rows`` (n,), in this order; those with -1 are passed over."""
+        _add(self.ids, self.counts, self.totals, rows, items, weights)
+
+    def scale(self, factor: float) -> None:
+        """Multiply all counts."""
+        self.counts *= np.float32(factor)
+        self.totals *= np.float32(factor)
+
+
+def heaviest(scores: npt.NDArray[np.float32], n: int) -> npt.NDArray[np.int32]:
+    """Indices of the at most ``n`` largest positive ``scores``, largest first, ties by index; int32 (<= n,)."""
+    top = np.argpartition(-scores, n - 1)[:n] if n < len(scores) else np.arange(len(scores))
+    top = top[scores[top] > 0]
+    return top[np.lexsort((top, -scores[top]))].astype(np.int32)
