@@ -12,7 +12,7 @@ from stream.broker.interface import Broker, TransactionalProducer
 from stream.broker.topics import Topics
 from stream.catalogue import Catalogue
 from stream.config import Settings
-from stream.entries import Labelled, Seeded
+from stream.entries import Decision, Labelled
 from stream.errors import TransactionAborted
 from stream.learner import Learner
 from stream.model import Model
@@ -83,7 +83,7 @@ class LearnerRole:
         """Leave the group."""
         self._member.close()
 
-    def _write(self, producer: TransactionalProducer, decision: Seeded | Labelled, model: Model) -> None:
+    def _write(self, producer: TransactionalProducer, decision: Decision, model: Model) -> None:
         if isinstance(decision, Labelled):
             ids = [str(i).encode() for i in decision.ids.tolist()]
             producer.send(self._topics.clusters.name, 0, ids, self._cluster_records(decision, model))
@@ -103,8 +103,8 @@ class LearnerRole:
                     "label": label,
                     "share": round(share, 4),
                     "top_items": [
-                        orjson.Fragment(self._catalogue.fragment(int(row)))
-                        for row in (trending[cluster][:TOP_ITEMS] if cluster < len(trending) else [])
+                        self._item(row, model)
+                        for row in (trending[cluster, :TOP_ITEMS].tolist() if cluster < len(trending) else [])
                         if row >= 0
                     ],
                     "model_version": model.version,
@@ -112,3 +112,8 @@ class LearnerRole:
             )
             for cluster, label, share in zip(decision.ids.tolist(), decision.labels, shares, strict=True)
         ]
+
+    def _item(self, row: int, model: Model) -> orjson.Fragment:
+        # Of an item without an entry the catalogue knows nothing, the model its id.
+        known = self._catalogue.fragment(row)
+        return orjson.Fragment(known or orjson.dumps({"item_id": model.item_ids.get(row, "")}))

@@ -104,7 +104,7 @@ class SyntheticLog:
     'Fellhorn GPS running watch for long mountain days'
     >>> events = list(log.events())
     >>> len(events), log.persona_of(events[0].user_id, events[0].timestamp)
-    (100, 'gamer')
+    (100, 'jazz collector')
     """
 
     def __init__(self, settings: SyntheticSettings) -> None:

@@ -248,7 +248,7 @@ class Columns:
 
 
 def act(sessions: Sessions, item: Ints, domain: Ints, events: int, rng: np.random.Generator) -> Columns:
-    """Turn touches, (m,) items and their domains, into ``events`` events in order of time; cut off the rest."""
+    """Turn touches, (m,) items and their domains, into ``events`` events in order of time, cut off there."""
     goes = [(domain_goes, go) for domain_goes in DOMAINS for go in GOES[domain_goes]]
     sizes = np.array([len(go[1]) for _, go in goes])
     actions = np.array([ACTIONS.index(name) for _, go in goes for name in go[1]])

@@ -195,7 +195,9 @@ class Catalogue:
         """Give the item as JSON: id, and title and category if any. Empty if not even the id is known."""
         found = self._fragments.get(row)
         if found is None:
-            found = self._fragments[row] = self._write_fragment(row)
+            found = self._write_fragment(row)
+            if found:  # an id may become known later
+                self._fragments[row] = found
         return found
 
     def _write_fragment(self, row: int) -> bytes:

@@ -1,40 +1,99 @@
 """Every setting, with its unit, its reason, and what goes wrong when it is off.
 
 Read from a TOML file, then ``SHOAL_`` environment variables, then flags, each over the one before (``load``).
+Tables are laid over each other key by key: ``[events.actions]`` with one line changes one weight.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+
+from stream.config_sources import Sources, to_toml
+from stream.errors import ConfigError
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 
 
 class Section(BaseModel):
-    """A table of the file; unknown keys are errors, since a misspelt key would otherwise do nothing, silently."""
+    """A table of the file; unknown keys are errors, since a misspelt key would silently do nothing."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Infinite and not-a-number would pass every limit; inputs in pydantic's errors could be secrets.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+
+def _none_if_empty(value: object) -> object:
+    return None if value == "" else value  # TOML and the environment have no null
+
+
+def _librdkafka(options: object) -> object:
+    """Options of librdkafka as texts by dotted name, from what a file or the environment can hold.
+
+    Nested tables are flattened (in TOML ``security.protocol`` without quotes is one), and an underscore
+    stands for a dot, which a variable's name cannot hold. No option set by text has an underscore.
+
+    >>> _librdkafka({"security": {"protocol": "SSL"}, "socket_timeout_ms": 1000, "debug.on": True})
+    {'security.protocol': 'SSL', 'socket.timeout.ms': '1000', 'debug.on': 'true'}
+    """
+    if not isinstance(options, Mapping):
+        return options
+    flat: dict[str, Any] = {}
+    for name, value in options.items():
+        key = str(name).replace("_", ".")
+        if isinstance(value, Mapping):
+            flat |= {f"{key}.{inner}": x for inner, x in _librdkafka(value).items()}  # type: ignore[attr-defined]
+        elif isinstance(value, bool):
+            flat[key] = "true" if value else "false"
+        else:
+            flat[key] = str(value) if isinstance(value, int | float) else value
+    return flat
+
+
+def _over_default_actions(weights: object) -> object:
+    return {**DEFAULT_ACTIONS, **weights} if isinstance(weights, Mapping) else weights
+
+
+# What an action says of a user's taste, relative to a purchase. The order matters more than the figures.
+DEFAULT_ACTIONS = {
+    "purchase": 1.0,
+    "cart": 0.6,
+    "like": 0.8,
+    "share": 0.8,
+    "rate": 0.7,
+    "choose": 1.0,
+    "watch": 0.6,
+    "click": 0.3,
+    "view": 0.2,
+    "search": 0.3,
+    "impression": 0.0,
+    "cancel": -1.0,
+    "dislike": -1.0,
+}
 
 
 class KafkaSettings(Section):
     """Where the log is and what things are called there."""
 
     bootstrap_servers: str = ""  # empty: the embedded broker
-    prefix: str = Field("shoal.", pattern=r"^[a-zA-Z0-9._-]*$")  # of every topic, group and transactional id
-    generation: int = Field(1, ge=1)  # in the names of state topics and groups; a new one processes the log again
-    partitions: int = Field(4, ge=1)  # of topics that are created; an existing events topic keeps its own
-    replication: int = Field(1, ge=1)
-    # Open transactions of a killed worker hold back every reader until this has passed or its successor starts: seconds,
-    # not Kafka's minute. Below about 5 s a slow broker aborts healthy commits.
-    transaction_timeout_ms: int = Field(10_000, ge=1_000)
+    # Of every topic, group and transactional id.
+    prefix: str = Field(default="shoal.", pattern=r"^[a-zA-Z0-9._-]*$")
+    # In the names of state topics and groups; a new one processes the log again.
+    generation: int = Field(default=1, ge=1)
+    # Of topics that are created; an existing events topic keeps its own.
+    partitions: int = Field(default=4, ge=1)
+    replication: int = Field(default=1, ge=1)
+    # Open transactions of a killed worker hold back every reader until this has passed or its successor
+    # starts: seconds, not Kafka's minute. Below about 5 s a slow broker aborts healthy commits.
+    transaction_timeout_ms: int = Field(default=10_000, ge=1_000)
     # Longer than the longest batch takes; a worker that is silent for longer loses its partitions.
-    max_poll_interval_ms: int = Field(300_000, ge=10_000)
+    max_poll_interval_ms: int = Field(default=300_000, ge=10_000)
     # Passed to librdkafka as they are, over Shoal's own: security, buffers, debug. Values are never printed.
-    librdkafka: dict[str, SecretStr] = Field(default_factory=dict)
+    # In the environment SHOAL_KAFKA__LIBRDKAFKA__SASL_PASSWORD is sasl.password.
+    librdkafka: Annotated[dict[str, SecretStr], BeforeValidator(_librdkafka)] = Field(default_factory=dict)
 
 
 class EmbeddedSettings(Section):
@@ -42,34 +101,20 @@ class EmbeddedSettings(Section):
 
     directory: Path = Path(".shoal/kafka")
     host: str = "127.0.0.1"  # of the listener; anything else opens the broker to the network
-    port: int = Field(0, ge=0, le=65_535)  # 0: any free one
-    heap_mb: int = Field(512, ge=256)  # below 256 MB Kafka spends its time collecting garbage
+    port: int = Field(default=0, ge=0, le=65_535)  # 0: any free one
+    heap_mb: int = Field(default=512, ge=256)  # below 256 MB Kafka spends its time collecting garbage
 
 
 class EventSettings(Section):
     """How events are read."""
 
     time_unit: Literal["auto", "s", "ms", "iso"] = "auto"
-    # An event may be this far ahead of the log's append time; more is a dead letter, as one clock that runs ahead would
-    # fade every profile. Clocks of phones are off by minutes, of wrong time zones by hours.
-    max_future_skew_ms: int = Field(24 * HOUR_MS, ge=0)
-    # What an action says of a user's taste, relative to a purchase. The order matters more than the figures.
-    actions: dict[str, float] = Field(
-        default_factory=lambda: {
-            "purchase": 1.0,
-            "cart": 0.6,
-            "like": 0.8,
-            "share": 0.8,
-            "rate": 0.7,
-            "choose": 1.0,
-            "watch": 0.6,
-            "click": 0.3,
-            "view": 0.2,
-            "search": 0.3,
-            "impression": 0.0,
-            "cancel": -1.0,
-            "dislike": -1.0,
-        }
+    # An event may be this far ahead of the log's append time; more is a dead letter, as one clock that runs
+    # ahead would fade every profile. Clocks of phones are off by minutes, of wrong time zones by hours.
+    max_future_skew_ms: int = Field(default=24 * HOUR_MS, ge=0)
+    # Those given are laid over the defaults, so that a file names only what differs.
+    actions: Annotated[dict[str, float], BeforeValidator(_over_default_actions)] = Field(
+        default_factory=DEFAULT_ACTIONS.copy
     )
     default_action_weight: float = 0.3  # of an action not listed: as a click
 
@@ -78,63 +123,76 @@ class EncoderSettings(Section):
     """Which model turns text into vectors, and where it runs."""
 
     model: str = "packaged"  # 'packaged' (the extra minilm), a Hugging Face name, or a path
-    revision: str | None = None  # of a Hugging Face model; pin it, or a change upstream changes every vector
+    # Of a Hugging Face model; pin it, or a change upstream changes every vector.
+    revision: Annotated[str | None, BeforeValidator(_none_if_empty)] = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     pooling: Literal["mean", "cls", "last"] = "mean"
-    max_tokens: int = Field(128, ge=8)  # longer texts are cut; cost grows with the square of it
-    # Padded tokens (rows x longest row) that go through the model at once: small ones waste the cores' vector units, large ones fall out
-    # of cache; a GPU wants about 16 times more.
-    batch_tokens: int = Field(8_192, ge=128)
-    threads: int = Field(0, ge=0)  # of torch; 0: its own choice
-    cache: Path | None = Path(".shoal/vectors")  # vectors by text and encoder, kept over restarts; None: memory only
-    cache_mb: int = Field(4_096, ge=16)  # most that the cache may take; 384 dimensions are 0.8 KB a text
+    max_tokens: int = Field(default=128, ge=8)  # longer texts are cut; cost grows with the square of it
+    # Padded tokens (rows x longest row) that go through the model at once: small batches waste the cores'
+    # vector units, large ones fall out of cache; a GPU wants about 16 times more.
+    batch_tokens: int = Field(default=8_192, ge=128)
+    threads: int = Field(default=0, ge=0)  # of torch; 0: its own choice
+    # Vectors by text and encoder, kept over restarts; "" in a file: in memory only.
+    cache: Annotated[Path | None, BeforeValidator(_none_if_empty)] = Path(".shoal/vectors")
+    # Most that the cache may take; 384 dimensions are 0.8 KB a text.
+    cache_mb: int = Field(default=4_096, ge=16)
 
 
 class ProfileSettings(Section):
     """What is kept per user."""
 
-    half_life_ms: int = Field(30 * DAY_MS, gt=0)  # of the taste vector, in event time; shorter follows, longer is steady
-    history: int = Field(64, ge=1, le=255)  # distinct items remembered per user; 16 bytes each in every changelog row
-    event_ids: int = Field(16, ge=1, le=255)  # remembered to know a duplicate; a producer's retries come close together
-    ttl_ms: int = Field(365 * DAY_MS, gt=0)  # profiles idle for longer are forgotten
+    # Of the taste vector, in event time; shorter follows, longer is steady.
+    half_life_ms: int = Field(default=30 * DAY_MS, gt=0)
+    # Distinct items remembered per user; 16 bytes each in every changelog row.
+    history: int = Field(default=64, ge=1, le=255)
+    # Remembered to know a duplicate; a producer's retries come close together.
+    event_ids: int = Field(default=16, ge=1, le=255)
+    ttl_ms: int = Field(default=365 * DAY_MS, gt=0)  # profiles idle for longer are forgotten
 
 
 class ClusteringSettings(Section):
     """How profiles are clustered."""
 
-    k: int = Field(16, ge=1)
+    k: int = Field(default=16, ge=1)
     # Profiles are centred and projected to so many principal axes: the rest is noise to a distance, and cost.
-    dimensions: int = Field(64, ge=1)
+    dimensions: int = Field(default=64, ge=1)
     # In profile updates. Shorter follows drift and is noisy, longer is steady and late.
-    half_life: float = Field(20_000.0, gt=0)
-    # Sampled users per cluster before the first centres are chosen: fewer give centres of chance, more start late.
-    seed_users_per_cluster: int = Field(8, ge=1)
-    sample: int = Field(2_048, ge=64)  # profiles kept for seeding and for judging; bounds memory and each decision's cost
-    label_words: int = Field(3, ge=1)
+    half_life: float = Field(default=20_000.0, gt=0)
+    # Sampled users per cluster before the first centres are chosen: fewer give poor ones, more start late.
+    seed_users_per_cluster: int = Field(default=8, ge=1)
+    # Profiles kept for seeding and for judging; bounds memory and each decision's cost.
+    sample: int = Field(default=2_048, ge=64)
+    label_words: int = Field(default=3, ge=1)
     seed: int = 0
 
 
 class RecommendingSettings(Section):
     """How lists are made."""
 
-    k: int = Field(20, ge=1, le=255)
-    candidates: int = Field(100, ge=1)  # per source and list; more costs time and finds little
-    recent: int = Field(10, ge=1)  # of a user's last items, from which co-visitation looks on
-    neighbours: int = Field(32, ge=1)  # kept per item; memory per item is 8 bytes each
-    trending: int = Field(256, ge=1)  # items kept per cluster
-    # Of counts, in events: shorter follows fashion, longer has more to count from.
-    half_life: float = Field(50_000.0, gt=0)
+    k: int = Field(default=20, ge=1, le=255)
+    candidates: int = Field(default=100, ge=1)  # per source and list; more costs time and finds little
+    recent: int = Field(default=10, ge=1)  # of a user's last items, from which co-visitation looks on
+    neighbours: int = Field(default=32, ge=1)  # kept per item; memory per item is 8 bytes each
+    trending: int = Field(default=256, ge=1)  # items kept per cluster
+    # What is popular, at several half-lives in events; the service learns which to trust. Short ones follow
+    # fashion.
+    popular_half_lives: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        default=(500.0, 4_000.0, 30_000.0), min_length=1, max_length=8
+    )
+    # Of other counts, in events: shorter follows fashion, longer has more to count from.
+    half_life: float = Field(default=50_000.0, gt=0)
     exclude_seen: bool = True  # items in a user's history are not listed to them again
 
 
 class WorkerSettings(Section):
     """How a worker batches. Latency against throughput: ``linger_ms`` and ``micro_batch``."""
 
-    instance: str = Field("worker-1", pattern=r"^[a-zA-Z0-9._-]+$")  # stable over restarts, one per running worker
-    micro_batch: int = Field(2_048, ge=1)  # events in a batch, and in a transaction, at most
-    linger_ms: int = Field(100, ge=0)  # a batch closes this long after its first event, full or not
-    # The learner refreshes labels and weights after so many events; a decision costs about 50 ms off the hot path.
-    learn_every: int = Field(5_000, ge=1)
+    # Stable over restarts, one per running worker.
+    instance: str = Field(default="worker-1", pattern=r"^[a-zA-Z0-9._-]+$")
+    micro_batch: int = Field(default=2_048, ge=1)  # events in a batch, and in a transaction, at most
+    linger_ms: int = Field(default=100, ge=0)  # a batch closes this long after its first event, full or not
+    # The learner refreshes labels and weights after so many events; a decision costs 50 ms off the hot path.
+    learn_every: int = Field(default=5_000, ge=1)
     # Each list names every offset it took in: for audits of exactly-once; makes lists longer.
     provenance: bool = False
 
@@ -143,7 +201,7 @@ class LoggingSettings(Section):
     """What a program says of itself."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    json_lines: Annotated[bool, Field(alias="json")] = False
+    json_lines: bool = Field(default=False, alias="json")  # for machines; otherwise lines for people
 
 
 class Settings(Section):
@@ -158,3 +216,41 @@ class Settings(Section):
     recommending: RecommendingSettings = RecommendingSettings()
     worker: WorkerSettings = WorkerSettings()
     logging: LoggingSettings = LoggingSettings()
+
+
+def load(
+    path: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    overrides: Mapping[str, object] | None = None,
+) -> Settings:
+    """Read all settings: a TOML file, over it ``SHOAL_`` variables of ``env``, over them ``overrides``.
+
+    ``SHOAL_KAFKA__BOOTSTRAP_SERVERS`` is ``kafka.bootstrap_servers``; a table may also be JSON. ``overrides``
+    are by dotted key; those that are None were not given. An empty text unsets what is optional. Names in the
+    environment become lower case, which matters to actions: give those in capitals as JSON.
+
+    Raises ConfigError that names key, value (unless it may be secret), its source and what is allowed.
+
+    Examples
+    --------
+    >>> load(env={"SHOAL_KAFKA__PREFIX": "a."}, overrides={"clustering.k": 8}).kafka.prefix
+    'a.'
+    >>> load(overrides={"clustering.k": 0})
+    Traceback (most recent call last):
+    stream.errors.ConfigError: clustering.k = 0 (the command line): must be greater than or equal to 1
+    """
+    sources = Sources()
+    if path is not None:
+        sources.add_file(path)
+    sources.add_environment(env or {})
+    sources.add_flags(overrides or {})
+    try:
+        return Settings.model_validate(sources.values)
+    except ValidationError as error:
+        # Not chained: pydantic's error holds the values, and so secrets.
+        raise ConfigError(sources.explain(error, Settings)) from None
+
+
+def describe(settings: Settings) -> str:
+    """All settings as TOML that ``load`` reads, secrets masked."""
+    return to_toml(settings)

@@ -15,6 +15,7 @@ from stream.hashing import mix
 from stream.model import Model
 from stream.placing import Placed
 from stream.profiles.update import Touched
+from stream.recommending.ranker import SampledLists
 from stream.recommending.recommender import Answers
 
 # Profiles that a delta carries for seeding and judging clusters: 0.8 KB each at 384 dimensions.
@@ -27,7 +28,7 @@ def contribute(
     touched: Touched,
     placed: Placed,
     context: npt.NDArray[np.uint64],
-    taught: npt.NDArray[np.float32],
+    learnt: tuple[npt.NDArray[np.float32], SampledLists],
     counts: Mapping[str, float],
     model: Model,
 ) -> Delta:
@@ -39,7 +40,7 @@ def contribute(
     e = int(counted.sum())
     # 0 stands for no item; it sorts first, and the dictionary does without it.
     none = int(len(items) > 0 and items[0] == 0)
-    codes = (codes - none).astype(np.int32)
+    place: npt.NDArray[np.int32] = (codes - none).astype(np.int32)
     sample = _sample(events, placed)
     clusters = None
     in_cluster = placed.cluster >= 0
@@ -51,14 +52,15 @@ def contribute(
         events=len(events),
         items=items[none:],
         item_ids=_new_ids(events, items[none:], model),
-        event_item=codes[:e],
+        event_item=place[:e],
         event_weight=events.weight[counted],
         event_cluster=placed.cluster[touched.slot[counted]].astype(np.int32),
-        context=codes[e:].reshape(e, context.shape[1]),
+        context=place[e:].reshape(e, context.shape[1]),
         clusters=clusters,
         sample_users=events.user[touched.last_event[sample]],
         sample_vectors=placed.profiles[sample].astype(np.float16),
-        taught=taught,
+        taught=learnt[0],
+        lists=learnt[1],
         counts=dict(counts),
     )
 
@@ -88,7 +90,7 @@ def count_outcome(
 
 
 def _sample(events: EventBatch, placed: Placed) -> npt.NDArray[np.int64]:
-    """Some of the users who have a vector: those whose hash, mixed with where the batch lies in the log, is lowest."""
+    """Draw some of the users who have a vector, by lots that depend on where the batch lies in the log alone."""
     known = np.flatnonzero(placed.known)
     if len(known) <= SAMPLE_PER_DELTA:
         return known

@@ -26,14 +26,16 @@ def describe(
     vector_row[known] = place
     vectors = catalogue.vectors[used]
 
-    texts = [
-        _text(text, None if k else inline)
-        for text, inline, k in zip(events.text, events.inline, known, strict=True)
+    # Most events bring neither, so only the few that do are looked at one by one.
+    candidates = [
+        (i, _text(text, None if known[i] else inline))
+        for i, (text, inline) in enumerate(zip(events.text, events.inline, strict=True))
+        if text is not None or inline is not None
     ]
-    speaking = np.array([i for i, text in enumerate(texts) if text], np.int64)
+    speaking = np.array([i for i, text in candidates if text], np.int64)
     if not len(speaking):
         return vector_row, vectors
-    spoken = encoder.encode([texts[i] for i in speaking])
+    spoken = encoder.encode([text for _, text in candidates if text])
     both = known[speaking]
     mean = spoken[both] + vectors[vector_row[speaking[both]]]
     spoken[both] = mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-6)

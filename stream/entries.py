@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from stream.clustering.kmeans import ClusterStats
 from stream.errors import FormatError
+from stream.recommending.ranker import RankerState, SampledLists
 from stream.wire import pack, unpack
 
 
@@ -25,11 +26,12 @@ class Delta:
     event_item: npt.NDArray[np.int32]  # (e,) into items
     event_weight: npt.NDArray[np.float32]  # (e,) positive
     event_cluster: npt.NDArray[np.int32]  # (e,) the user's cluster, -1 for none
-    context: npt.NDArray[np.int32]  # (e, C) into items: what the user touched before, newest first, -1 for none
+    context: npt.NDArray[np.int32]  # (e, C) into items: touched before, newest first, -1 for none
     clusters: ClusterStats | None
     sample_users: npt.NDArray[np.uint64]  # (s,)
     sample_vectors: npt.NDArray[np.float16]  # (s, D)
-    taught: npt.NDArray[np.float32]  # (situations, sources) responsibilities of the sources for what was taken
+    taught: npt.NDArray[np.float32]  # (situations, sources) responsibilities for what was taken
+    lists: SampledLists
     counts: dict[str, float]  # events, lists, drops by reason, hits
 
 
@@ -53,32 +55,44 @@ class Labelled:
     labels: list[str]  # (k,)
 
 
-Decision = Seeded | Labelled
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A decision: new weights of the ranker."""
+
+    sequence: int
+    ranker: RankerState
+    lists: int  # sampled lists that were new to it
+
+
+Decision = Seeded | Labelled | Trained
 Entry = Delta | Decision
 
-_KINDS: dict[str, type[Any]] = {"delta": Delta, "seeded": Seeded, "labelled": Labelled}
+_KINDS: dict[str, type[Any]] = {"delta": Delta, "seeded": Seeded, "labelled": Labelled, "trained": Trained}
+_NESTED: dict[str, type[Any]] = {"clusters": ClusterStats, "lists": SampledLists, "ranker": RankerState}
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
 def encode_entry(entry: Entry) -> bytes:
-    """The binary form of an entry."""
+    """Write an entry in its binary form."""
     body: dict[str, Any] = {f.name: getattr(entry, f.name) for f in fields(entry)}
-    if isinstance(entry, Delta) and entry.clusters is not None:
-        body["clusters"] = {f.name: getattr(entry.clusters, f.name) for f in fields(entry.clusters)}
+    for name, value in body.items():
+        if is_dataclass(value):
+            body[name] = {f.name: getattr(value, f.name) for f in fields(value)}
     return pack({"kind": _NAMES[type(entry)], "body": body})
 
 
 def decode_entry(data: bytes) -> Entry:
-    """What ``encode_entry`` was given. Raises FormatError."""
+    """Give what ``encode_entry`` was given. Raises FormatError."""
     record = unpack(data)
     try:
         body = record["body"]
-        if body.get("clusters") is not None:
-            body["clusters"] = ClusterStats(**body["clusters"])
+        for name in _NESTED.keys() & body.keys():
+            if isinstance(body[name], dict):
+                body[name] = _NESTED[name](**body[name])
         if "offsets" in body:
             body["offsets"] = {int(p): (int(a), int(b)) for p, (a, b) in body["offsets"].items()}
         entry: Entry = _KINDS[record["kind"]](**body)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FormatError(
             f"an entry of the model log is not of this version of Shoal ({error!r}); "
             "run the version that wrote it, or start a new kafka.generation"

@@ -13,13 +13,16 @@ from stream.clustering.labels import label_clusters
 from stream.clustering.projection import fit_projection
 from stream.clustering.seeding import seed_centres
 from stream.config import Settings
-from stream.entries import Decision, Labelled, Seeded
+from stream.entries import Decision, Labelled, Seeded, Trained
 from stream.model import Model
+from stream.recommending.ranker import train
 
 # Heaviest items of a cluster from whose texts its label is made; fewer let one odd title name the cluster, more blur it.
 LABEL_ITEMS = 50
 # A log that never shows enough users for all clusters gets fewer of them, after so many events.
 SEED_ANYWAY_AFTER = 5_000
+# The ranker is trained when so many sampled lists are new, for about 30 ms; less often, and it lags behind fashions.
+TRAIN_EVERY = 256
 
 
 class Learner:
@@ -31,12 +34,18 @@ class Learner:
 
     def decide(self, model: Model) -> Decision | None:
         """The next decision, if it is time for one."""
+        if model.lists.fresh >= TRAIN_EVERY:
+            return self._train(model)
         if model.clusters is None:
             return self._seed(model)
         due = model.clock - model.labelled_at >= self.settings.worker.learn_every
         if due or not model.labels:
             return self._label(model)
         return None
+
+    def _train(self, model: Model) -> Trained:
+        batches = model.lists.batches(seed=self.settings.clustering.seed + model.decisions)
+        return Trained(model.decisions, train(model.ranker, batches), model.lists.fresh)
 
     def _seed(self, model: Model) -> Seeded | None:
         clustering = self.settings.clustering

@@ -17,7 +17,11 @@ from stream.config import Settings
 from stream.entries import Delta, Entry, Labelled, Seeded
 from stream.hashing import HashIndex
 from stream.recommending.counts import ItemCounts
-from stream.recommending.mixture import Mixture
+from stream.recommending.mixture import Mixture, source_names
+from stream.recommending.ranker import ListWindow, RankerState
+
+# Sampled lists kept to learn from, 1.5 KB each: shorter forgets what comes once a week, longer learns from what is over.
+LIST_WINDOW = 4_096
 
 
 class SampledProfiles:
@@ -68,7 +72,10 @@ class Model:
         rec = settings.recommending
         # Long enough for a full list after all that a user has seen is left out.
         self.items = ItemCounts(rec, rec.candidates + settings.profiles.history + rec.k)
-        self.mixture = Mixture(rec.half_life)
+        self.sources = source_names(len(rec.popular_half_lives))
+        self.mixture = Mixture(rec.half_life, self.sources)
+        self.ranker = RankerState.prior(len(self.sources), settings.clustering.seed)
+        self.lists = ListWindow(LIST_WINDOW)
         self.sample = SampledProfiles(settings.clustering.sample, dimensions)
         self.projection: Projection | None = None
         self.clusters: StreamingKMeans | None = None
@@ -83,8 +90,11 @@ class Model:
             self.decisions += 1
             if isinstance(entry, Seeded):
                 self._fold_seeded(entry)
-            else:
+            elif isinstance(entry, Labelled):
                 self._fold_labelled(entry)
+            else:
+                self.ranker = entry.ranker
+                self.lists.fresh -= entry.lists
         self.version = offset
 
     def _fold_seeded(self, decision: Seeded) -> None:
@@ -121,6 +131,7 @@ class Model:
             self.clusters.fold(delta.clusters)
         self.sample.fold(delta.sample_users, delta.sample_vectors)
         self.mixture.fold(delta.taught)
+        self.lists.fold(delta.lists)
         self.clock += delta.events
         self.items.advance(self.clock, self.index.keys)
 

@@ -27,7 +27,8 @@ from stream.placing import place_users
 from stream.profiles.table import ProfileTable
 from stream.profiles.update import Touched, drop_duplicates, find_users, learn_history, learn_vectors
 from stream.recommending.publish import publish_lists
-from stream.recommending.readers import item_rows, readers_before, readers_now
+from stream.recommending.lessons import choose_lessons
+from stream.recommending.readers import read_profiles
 from stream.recommending.recommender import Answers, Recommender
 
 
@@ -73,26 +74,29 @@ class Pipeline:
         users, of_event = touched.rows, touched.slot
 
         recommender.refresh(model)
-        before = place_users(table.rows[users], model)
+        rows_before = table.rows[users]
+        before = place_users(rows_before, model)
         answers = recommender.score_published(events, users[of_event], table.rows, model)
 
         vector_row, vectors = describe(events, self.catalogue, self.encoder)
         learn_vectors(events, touched, table, vector_row, vectors, self.settings.profiles)
         context, new = learn_history(events, touched, table, recommending.recent)
 
-        after = place_users(table.rows[users], model)
+        rows = table.rows[users]
+        after = place_users(rows, model)
         table.rows["cluster"][users] = after.cluster
-        readers = readers_now(table.rows[users], after.cluster, after.vectors, index, recommending)
-        lists = recommender.recommend(readers, model, now=int(events.time.max(initial=0)))
+        now = int(events.time.max(initial=0))
+        readers = read_profiles(rows, after.cluster, after.vectors, index, recommending)
+        lists = recommender.recommend(readers, model, now)
         encoder_id, provenance = self.encoder.encoder_id, self.settings.worker.provenance
         published = publish_lists(
             lists, events, touched, table, model, self.catalogue, encoder_id, provenance
         )
 
-        teachers = readers_before(context, before.cluster[of_event], before.vectors[of_event], index)
-        wanted = new if recommending.exclude_seen else np.ones_like(new)
-        target = np.where(wanted & (events.weight > 0), item_rows(events.item, index), np.int32(-1))
-        taught = recommender.responsibilities(target, teachers, model)
+        lessons = choose_lessons(events, touched, new if recommending.exclude_seen else new | True, index)
+        u = lessons.users
+        readers = read_profiles(rows_before[u], before.cluster[u], before.vectors[u], index, recommending)
+        learnt = recommender.sample(lessons, readers, model, now)
         counts = count_outcome(decoded, duplicates, events, len(published), answers, new)
-        delta = contribute(records, events, touched, after, context, taught, counts, model)
+        delta = contribute(records, events, touched, after, context, learnt, counts, model)
         return Outcome(events, touched, published, decoded.dead, delta, answers, new)

@@ -25,7 +25,7 @@ class Placed:
     @property
     def known(self) -> npt.NDArray[np.bool_]:
         """Who has a vector, bool (m,)."""
-        return self.profiles.any(axis=1)
+        return np.asarray(self.profiles.any(axis=1))
 
 
 def place_users(rows: Rows, model: Model) -> Placed:

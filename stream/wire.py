@@ -49,10 +49,11 @@ def pack(fields: Mapping[str, Any]) -> bytes:
 
 
 def unpack(data: bytes) -> dict[str, Any]:
-    """What ``pack`` was given. Raises FormatError."""
+    """Give what ``pack`` was given. Raises FormatError."""
     try:
         fields = msgspec.msgpack.decode(data, type=dict[str, Any], ext_hook=_read)
-    except (msgspec.DecodeError, TypeError, ValueError) as error:
+    # NumPy reads a damaged dtype as Python source, and deep nesting exhausts the stack.
+    except (TypeError, ValueError, SyntaxError, RecursionError) as error:
         raise FormatError(f"not a binary record of Shoal's: {error}") from error
     return fields
 
@@ -67,7 +68,10 @@ class _Part(msgspec.Struct, array_like=True):
 
 
 def split(sender: str, sequence: int, data: bytes, limit: int = PART_BYTES) -> list[bytes]:
-    """``data`` as records of about ``limit`` bytes; ``sender`` and ``sequence`` together name it and nothing else."""
+    """Cut ``data`` into records of about ``limit`` bytes.
+
+    ``sender`` and ``sequence`` together name it and nothing else.
+    """
     parts = max(1, -(-len(data) // limit))
     return [
         msgspec.msgpack.encode(_Part(FORMAT, sender, sequence, n, parts, data[n * limit : (n + 1) * limit]))
@@ -91,10 +95,10 @@ class Assembler:
         self._parts: dict[tuple[str, int], list[bytes]] = {}
 
     def add(self, record: bytes) -> Whole | None:
-        """The whole that ``record`` completes, if it does. Raises FormatError."""
+        """Give the whole that ``record`` completes, if it does. Raises FormatError."""
         try:
             part = msgspec.msgpack.decode(record, type=_Part)
-        except msgspec.DecodeError as error:
+        except ValueError as error:  # msgspec's own, or bytes that are no UTF-8
             raise FormatError(f"a record of the model log is no part of anything: {error}") from error
         if part.format != FORMAT:
             raise FormatError(f"the model log has format {part.format}; this version reads {FORMAT}")

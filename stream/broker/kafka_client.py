@@ -12,12 +12,48 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from stream.config import KafkaSettings
-from stream.errors import BrokerError, BrokerUnavailable, ConfigError, Fenced, TopicMismatch, TransactionAborted
+from stream.errors import (
+    BrokerError,
+    BrokerUnavailable,
+    ConfigError,
+    Fenced,
+    TopicMismatch,
+    TransactionAborted,
+)
 
 logger = logging.getLogger("stream.kafka")
+# librdkafka says the same thing at every attempt to reconnect; once in so many seconds is enough.
+REPEAT_AFTER = 10.0
 
-# Waiting for an answer to a request that has no time limit of its own, in seconds. A healthy broker answers in
-# milliseconds, one that is being restarted in ten seconds.
+
+class LogFilter(logging.Filter):
+    """Drops what librdkafka repeats, and its warnings of settings for another kind of client.
+
+    The user's settings go to consumers and producers alike, and it warns of each that is not for both.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last_said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether ``record`` is new. Messages that differ only in numbers are the same."""
+        message = re.sub(r"\d+", "", record.getMessage())
+        if "property and will be ignored by this" in message:
+            return False
+        if record.created - self._last_said.get(message, -REPEAT_AFTER) < REPEAT_AFTER:
+            return False
+        # Bounded by what librdkafka can say, but host names are in it too.
+        if len(self._last_said) >= 1_000:
+            self._last_said.clear()
+        self._last_said[message] = record.created
+        return True
+
+
+logger.addFilter(LogFilter())
+
+# Waiting for an answer to a request that has no time limit of its own, in seconds. A healthy broker answers
+# in milliseconds, one that is being restarted in ten seconds.
 REQUEST_TIMEOUT = 30.0
 
 UNAVAILABLE = {
@@ -33,10 +69,12 @@ UNAVAILABLE = {
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.NOT_COORDINATOR,
     KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.BROKER_NOT_AVAILABLE,
 }
 FENCED = {
     KafkaError._FENCED,
+    KafkaError.FENCED_INSTANCE_ID,
     KafkaError.PRODUCER_FENCED,
     KafkaError.INVALID_PRODUCER_EPOCH,
     KafkaError.TRANSACTION_COORDINATOR_FENCED,
@@ -63,9 +101,9 @@ def client_configuration(
     }
     user = {key: value.get_secret_value() for key, value in settings.librdkafka.items()}
     if user.get("group.protocol") == "consumer":
-        # With KIP-848 the broker assigns and knows the session timeout; librdkafka refuses both settings.
-        configuration.pop("partition.assignment.strategy", None)
-        configuration.pop("session.timeout.ms", None)
+        # With KIP-848 the broker assigns and keeps time; librdkafka refuses these.
+        for name in ("partition.assignment.strategy", "session.timeout.ms", "heartbeat.interval.ms"):
+            configuration.pop(name, None)
     return configuration | user
 
 
@@ -82,10 +120,14 @@ def as_shoal_error(error: KafkaError, what: str) -> BrokerError:
     """Give the error of ``stream.errors`` that says what to do about ``error``."""
     text = f"{what}: {error.str()} ({error.name()})"
     code = error.code()
-    if code in FENCED:
-        return Fenced(f"{text}; another process with the same kafka.prefix and worker.instance is active")
+    # First, as such an error may be of the producer's epoch; one really fenced says so when it aborts.
     if error.txn_requires_abort():
         return TransactionAborted(text)
+    if code in FENCED:
+        return Fenced(
+            f"{text}; another process with the same kafka.prefix and worker.instance is active, or the "
+            "transaction was open for longer than kafka.transaction_timeout_ms"
+        )
     if code in NO_TOPIC:
         return TopicMismatch(f"{text}; create the topics first")
     if code in UNAVAILABLE or error.retriable():
@@ -100,9 +142,11 @@ def configured(settings: KafkaSettings) -> Iterator[None]:
         yield
     except (KafkaException, ValueError, TypeError) as error:
         text = str(error.args[0].str() if isinstance(error, KafkaException) else error)
-        for secret in settings.librdkafka.values():
-            if secret.get_secret_value():
-                text = re.sub(re.escape(secret.get_secret_value()), "***", text)
+        # The longest first, or one that is part of another would leave the rest of it standing.
+        for secret in sorted(
+            (s.get_secret_value() for s in settings.librdkafka.values()), key=len, reverse=True
+        ):
+            text = text.replace(secret, "***") if secret else text
         # Not "from error": its text may hold the secret, and a traceback would print it.
         raise ConfigError(f"librdkafka does not accept kafka.librdkafka: {text}") from None
 
@@ -112,14 +156,13 @@ def answers(bootstrap_servers: str, timeout: float) -> bool:
     # One that is just starting refuses connections: try often, and say nothing of it.
     silent = logging.getLogger("stream.kafka.probe")
     silent.setLevel(logging.CRITICAL)
-    probe = AdminClient(
-        {
-            "bootstrap.servers": bootstrap_servers,
-            "reconnect.backoff.ms": 50,
-            "reconnect.backoff.max.ms": 100,
-            "logger": silent,
-        }
-    )
+    configuration: dict[str, Any] = {
+        "bootstrap.servers": bootstrap_servers,
+        "reconnect.backoff.ms": 50,
+        "reconnect.backoff.max.ms": 100,
+        "logger": silent,
+    }
+    probe = AdminClient(configuration)
     try:
         return bool(probe.list_topics(timeout=timeout).brokers)
     except KafkaException:

@@ -1,4 +1,4 @@
-"""Apache Kafka's jars: fetched once, checked against checksums that ship with Shoal, then used without a network."""
+"""Apache Kafka's jars: fetched once, checked against a list of checksums, then used without a network."""
 
 from __future__ import annotations
 
@@ -89,7 +89,9 @@ def install(progress: Progress | None = None) -> list[Path]:
 def _jars_of(home: Path) -> list[Path]:
     jars = sorted((home / "libs").glob("*.jar"))
     if not jars:
-        raise ConfigError(f"KAFKA_HOME is {home}, which holds no libs/*.jar; unset it or name an unpacked Kafka")
+        raise ConfigError(
+            f"KAFKA_HOME is {home}, which holds no libs/*.jar; unset it or name an unpacked Kafka"
+        )
     return jars
 
 
@@ -98,26 +100,29 @@ def _is_whole(path: Path, jar: Jar) -> bool:
 
 
 def _fetch(jar: Jar, directory: Path) -> None:
-    """Download into a temporary directory, check, and only then put in place: what is in the cache is whole."""
+    """Download into a temporary directory, check, and only then put in place."""
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=directory) as scratch:
         path = _download(jar, Path(scratch))
         found = _sha256(path)
         if found != jar.sha256:
             raise BrokerError(
-                f"{jar.file_name} has SHA-256 {found}, not {jar.sha256}: the repository or something on the way to "
-                "it has changed the file; it was not installed"
+                f"{jar.file_name} has SHA-256 {found}, not {jar.sha256}: the repository or something on the "
+                "way to it has changed the file; it was not installed"
             )
         path.replace(directory / jar.file_name)
 
 
 def _download(jar: Jar, scratch: Path) -> Path:
     try:
-        # Imported here: a start from the cache needs neither the module nor the third of a second it takes to load.
+        # Imported here: a start from the cache needs neither the module nor the third of a second it takes to
+        # load.
         from jgo.config import GlobalSettings
         from jgo.maven import MavenContext
     except ImportError as error:
-        raise ConfigError("the embedded Kafka needs the extra 'embedded': pip install 'shoal[embedded]'") from error
+        raise ConfigError(
+            "the embedded Kafka needs the extra 'embedded': pip install 'shoal[embedded]'"
+        ) from error
     # jgo's own configuration file may name further repositories, such as a company's mirror.
     repositories = MavenContext().remote_repos | GlobalSettings.load().repositories
     context = MavenContext(repo_cache=scratch, remote_repos=repositories)
@@ -125,8 +130,8 @@ def _download(jar: Jar, scratch: Path) -> Path:
         return Path(context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve())
     except (OSError, RuntimeError) as error:  # requests' errors are OSErrors; jgo raises RuntimeError
         raise BrokerUnavailable(
-            f"cannot fetch {jar.file_name} from {', '.join(repositories.values())}: {error}. Try again with a "
-            "network, or unpack Apache Kafka and set KAFKA_HOME"
+            f"cannot fetch {jar.file_name} from {', '.join(repositories.values())}: {error}. Try again with "
+            "a network, or unpack Apache Kafka and set KAFKA_HOME"
         ) from error
 
 

@@ -51,13 +51,13 @@ class MemoryBroker:
         """See ``Broker.create_topics``."""
         with self.changed:
             for spec in topics:
-                there = self._topics.get(spec.name)
-                if there is None:
-                    self._topics[spec.name] = [PartitionLog() for _ in range(spec.partitions)]
-                elif len(there) != spec.partitions:
+                there = len(self._topics.get(spec.name, [])) or spec.partitions
+                if there != spec.partitions:
                     raise TopicMismatch(
-                        f"topic {spec.name} has {len(there)} partitions and should have {spec.partitions}"
+                        f"topic {spec.name} has {there} partitions and should have {spec.partitions}"
                     )
+            for spec in topics:
+                self._topics.setdefault(spec.name, [PartitionLog() for _ in range(spec.partitions)])
 
     def delete_topics(self, names: Sequence[str]) -> None:
         """See ``Broker.delete_topics``."""

@@ -1,4 +1,4 @@
-"""Consumer groups of the in-memory broker: sticky cooperative rebalancing, offsets committed by transactions."""
+"""Consumer groups of the in-memory broker: sticky, cooperative, with offsets that transactions commit."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Group:
 
 
 class MemoryConsumer:
-    """A ``GroupConsumer`` in memory. Calls listeners without the broker's lock, so they may wait for other threads."""
+    """A ``GroupConsumer`` in memory. Listeners are called without a lock and may wait for other threads."""
 
     def __init__(
         self, group: Group, listener: AssignmentListener | None, changed: threading.Condition

@@ -12,8 +12,8 @@ from stream.errors import TopicMismatch
 MIB = 1024 * 1024
 FOREVER = {"retention.ms": "-1", "retention.bytes": "-1"}
 
-# Deltas and parts of snapshots are at most 512 KiB; Kafka's own limit of 1 MiB, said here so that a broker with
-# a lower default does not refuse them.
+# Deltas and parts of snapshots are at most 512 KiB; Kafka's own limit of 1 MiB, said here so that a broker
+# with a lower default does not refuse them.
 STATE_RECORD_BYTES = str(MIB)
 
 # The active segment is never compacted, so what is written often has to roll often, or a restore reads every
@@ -31,8 +31,8 @@ STATE_LOG = {
 class Topics:
     """Every topic, group and transactional id by its role.
 
-    What belongs to one reading of the log (state topics, groups, transactional ids) carries the generation in its name;
-    input and output topics do not, since others read and write them.
+    What belongs to one reading of the log (state topics, groups, transactional ids) carries the generation in
+    its name; input and output topics do not, since others read and write them.
 
     Examples
     --------
@@ -46,7 +46,8 @@ class Topics:
     def __init__(self, settings: KafkaSettings) -> None:
         self._state_prefix = f"{settings.prefix}g{settings.generation}."
         n = settings.partitions
-        # Append time says when an event arrived, whatever its producer's clock says; lateness is measured against it.
+        # Append time says when an event arrived, whatever its producer's clock says; lateness is measured
+        # against it.
         self.events = self._plain(settings, "events", n, {"message.timestamp.type": "LogAppendTime"})
         self.items = self._plain(settings, "items", 1, compacted=True)
         self.recommendations = self._plain(settings, "recommendations", n, compacted=True)
@@ -57,8 +58,8 @@ class Topics:
         # Vectors depend on the encoder alone, which their records name; a new generation reuses them.
         self.item_vectors = self._plain(settings, "item-vectors", 1, STATE_LOG, compacted=True)
         self.profiles = self._state("profiles", n, STATE_LOG, compacted=True)
-        # Order is what makes it a replicated state machine, so one partition; snapshots name offsets in it, so
-        # nothing of it may expire before them.
+        # Order is what makes it a replicated state machine, so one partition; snapshots name offsets in it,
+        # so nothing of it may expire before them.
         self.model_updates = self._state(
             "model-updates", 1, FOREVER | {"max.message.bytes": STATE_RECORD_BYTES}
         )
@@ -83,7 +84,7 @@ class Topics:
         return (topic for topic in vars(self).values() if isinstance(topic, TopicSpec))
 
     def like_events(self) -> tuple[TopicSpec, TopicSpec]:
-        """Those with as many partitions as ``events``: a row or list goes to its event's partition by number."""
+        """Those with as many partitions as ``events``: a row goes to its event's partition by number."""
         return self.profiles, self.recommendations
 
     def state(self) -> tuple[TopicSpec, ...]:
@@ -118,9 +119,9 @@ def ensure_topics(broker: Broker, topics: Topics, settings: KafkaSettings) -> in
         there = _existing_partitions(broker, topic.name)
         if there not in (None, n):
             raise TopicMismatch(
-                f"topic {topic.name} has {there} partitions and {topics.events.name} has {n}, which must be equal: "
-                f"add partitions to the smaller one, or delete {topic.name} and let Shoal create it anew "
-                "(for profiles: start a new generation, kafka.generation)"
+                f"topic {topic.name} has {there} partitions and {topics.events.name} has {n}, which must be "
+                f"equal: delete {topic.name} and let Shoal create it anew, or start a new generation "
+                "(kafka.generation) where it is a state topic"
             )
     _check_single(broker, topics.model_updates)
     sized = {topics.events.name, *(t.name for t in followers)}
@@ -139,8 +140,8 @@ def _check_single(broker: Broker, topic: TopicSpec) -> None:
     there = _existing_partitions(broker, topic.name)
     if there not in (None, 1):
         raise TopicMismatch(
-            f"topic {topic.name} has {there} partitions and must have 1, since its order is the model's: delete it "
-            "and let Shoal create it, or start a new generation (kafka.generation)"
+            f"topic {topic.name} has {there} partitions and must have 1, since its order is the model's: "
+            "delete it and let Shoal create it, or start a new generation (kafka.generation)"
         )
 
 

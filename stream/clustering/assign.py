@@ -14,6 +14,11 @@ Floats = npt.NDArray[np.float32]
 # Products held at once, 4 bytes each: 4 MiB stay in the cache between the product and the pass over it.
 # Larger ones go out to memory and come back, much smaller ones starve the matrix product.
 BLOCK = 1 << 20
+# How much nearer another centre must be, in squared distance, before a user moves. At 0 users on borders move
+# with every tremble of a centre, and a birth takes its neighbours' users; above about 0.5 users stay where
+# they do not belong.
+MARGIN = 0.2
+NOT_FINITE = "a vector holds NaN, infinity or values above 1e18; drop such rows first"
 
 
 def as_rows(X: Any) -> Floats:
@@ -26,10 +31,17 @@ def as_rows(X: Any) -> Floats:
     """
     if hasattr(X, "detach"):
         X = X.detach().numpy()
-    rows = np.ascontiguousarray(X, np.float32)
-    if rows.ndim != 2:
+    if np.ndim(X) != 2:
         raise ValueError(f"vectors must be an array of shape (n, d), not {np.shape(X)}")
-    return rows
+    return np.ascontiguousarray(X, np.float32)
+
+
+def check_rows(X: npt.NDArray[Any]) -> None:
+    """Refuse what are no finite rows (n, d), of any type of number. Raises ValueError."""
+    if X.ndim != 2:
+        raise ValueError(f"vectors must be an array of shape (n, d), not {X.shape}")
+    if not np.isfinite(X).all():
+        raise ValueError(NOT_FINITE)
 
 
 def check_finite(distances: Floats) -> None:
@@ -41,10 +53,20 @@ def check_finite(distances: Floats) -> None:
         If one is NaN, infinite or so large that its square is.
     """
     if not np.isfinite(distances.sum(dtype=np.float64)):
-        raise ValueError(
-            f"row {int(np.argmin(np.isfinite(distances)))} of the vectors holds NaN, infinity or values "
-            "above 1e18; drop such rows first"
-        )
+        raise ValueError(f"{NOT_FINITE} (row {int(np.argmin(np.isfinite(distances)))})")
+
+
+def squared_lengths(X: Floats) -> Floats:
+    """Squared lengths of the rows of ``X`` (n, d), float32 (n,); refuses rows as ``check_finite`` does."""
+    squares = np.einsum("ij,ij->i", X, X)
+    check_finite(squares)
+    return np.asarray(squares, np.float32)
+
+
+def unit_rows(X: Floats) -> Floats:
+    """Rows of ``X`` (n, d) scaled to unit length; rows of zeros stay so."""
+    length = np.linalg.norm(X, axis=1, keepdims=True)
+    return np.asarray(np.divide(X, length, out=np.zeros_like(X), where=length > 0))
 
 
 def blocks(n: int, k: int) -> Iterator[slice]:

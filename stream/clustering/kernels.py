@@ -98,7 +98,10 @@ def fold_rows(means, centres, weights, errors, rows, sums, weight, error, spheri
 
 @njit(cache=True, fastmath=LOOSE_SUMS)
 def nearest_one(x, centres, scale):  # type: ignore[no-untyped-def]
-    """Row of ``centres`` (k, d) nearest to ``scale`` times ``x`` (d,), and the squared distance; NaN if x is not finite."""
+    """Row of ``centres`` (k, d) nearest to ``scale`` times ``x`` (d,), and its squared distance.
+
+    The distance is infinite if no distance is finite.
+    """
     row = 0
     best = np.float32(np.inf)
     for c in range(len(centres)):
@@ -114,7 +117,7 @@ def nearest_one(x, centres, scale):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, fastmath=LOOSE_SUMS)
 def unit_scale(x, spherical):  # type: ignore[no-untyped-def]
-    """What to multiply ``x`` (d,) by: 1, or if spherical what makes it of unit length, 0 if it has none."""
+    """Factor for ``x`` (d,): 1, or if spherical what makes its length 1, or 0 if it has none."""
     if not spherical:
         return np.float32(1)
     length = square(x)
@@ -123,7 +126,7 @@ def unit_scale(x, spherical):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def learn_one(x, means, centres, weights, errors, fade, spherical):  # type: ignore[no-untyped-def]
-    """Fold the single point ``x`` (d,) after all has faded by ``fade``: the row it went to, -1 if it is not finite."""
+    """Fold the point ``x`` (d,) after all has faded by ``fade``; its row, -1 if it is not finite."""
     scale = unit_scale(x, spherical)
     row, distance = nearest_one(x, centres, scale)
     if not np.isfinite(distance):
@@ -135,7 +138,15 @@ def learn_one(x, means, centres, weights, errors, fade, spherical):  # type: ign
     for j in range(len(x)):
         sums[0, j] = scale * x[j]
     fold_rows(
-        means, centres, weights, errors, np.full(1, row), sums, np.ones(1), np.full(1, np.float64(distance)), spherical
+        means,
+        centres,
+        weights,
+        errors,
+        np.full(1, row),
+        sums,
+        np.ones(1),
+        np.full(1, np.float64(distance)),
+        spherical,
     )
     return row
 

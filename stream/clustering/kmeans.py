@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from river import base
 
+from stream.clustering.assign import as_rows
 from stream.clustering.features import FeatureIndex
 from stream.clustering.sequential import SequentialCentres
 from stream.clustering.stats import ClusterStats
@@ -129,29 +130,28 @@ class StreamingKMeans(base.Clusterer):
 
     def learn_one(self, x: Mapping[Any, float]) -> None:
         """Learn one point."""
-        if self._sequential:
-            self._sequential.learn_one(x)
-            return
-        unknown = self._features.unknown(x)
-        if unknown:
-            self._features.add(unknown)
-            self.weighted.widen(len(self._features))
-        self.weighted.learn_many(self._features.vector(x)[0][None])
+        self.learn_predict_one(x)
 
     def predict_one(self, x: Mapping[Any, float]) -> int | None:  # type: ignore[override]
         """Cluster of a point; in the production mode None before there are any."""
         if self._sequential:
             return self._sequential.predict_one(x)
-        ids = self.weighted.predict_many(self._features.vector(x)[0][None])
-        return None if ids is None else int(ids[0])
+        return self.weighted.predict_one(self._features.vector(x)[0])
 
     def learn_predict_one(self, x: Mapping[Any, float]) -> int | None:
         """Learn one point; the cluster it was counted to, None if there were none yet."""
         if self._sequential:
             return self._sequential.learn_one(x)
-        found = self.predict_one(x)
-        self.learn_one(x)
-        return found
+        vector = self._features.dense(x)
+        if vector is None:
+            self._widen(self._features.unknown(x))
+            vector = self._features.vector(x)[0]
+        return self.weighted.learn_one(vector)
+
+    def _widen(self, unknown: list[Hashable]) -> None:
+        if unknown:
+            self._features.add(unknown)
+            self.weighted.widen(len(self._features))
 
     def learn_many(self, X: Any, weights: npt.ArrayLike | None = None) -> None:
         """Learn the rows of ``X`` (n, d), float32 for no copy, counting ``weights`` (n,) or 1 each.
@@ -159,8 +159,9 @@ class StreamingKMeans(base.Clusterer):
         The features are 0 .. d-1. River's mode takes the rows in order, one by one.
         """
         if self._sequential is None:
-            self._number_features(np.shape(X)[1])
-            self.weighted.learn_many(X, weights)
+            points = as_rows(X)
+            self._number_features(points.shape[1])
+            self.weighted.learn_many(points, weights)
         elif weights is None:
             self._sequential.learn_many(np.asarray(X))
         else:

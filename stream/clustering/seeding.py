@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.clustering import kernels
-from stream.clustering.assign import Floats, as_rows, assign
+from stream.clustering.assign import Floats, as_rows, assign, squared_lengths, unit_rows
 
 # Steps after k-means++; it starts close, and most of what Lloyd gains comes in the first few.
 LLOYD_STEPS = 10
@@ -47,10 +47,10 @@ def seed_centres(
     points = as_rows(X)
     if k < 1 or not len(points):
         raise ValueError(f"seeding needs a point and k >= 1, not {len(points)} points and k = {k}")
+    squared_lengths(points)  # refuses what is not finite
     weight = np.ones(len(points), np.float32) if weights is None else np.asarray(weights, np.float32)
     if spherical:
-        length = np.linalg.norm(points, axis=1, keepdims=True)
-        points = np.divide(points, length, out=np.zeros_like(points), where=length > 0)
+        points = unit_rows(points)
     centres = _plus_plus(points, k, np.random.default_rng(seed), weight)
     for _ in range(lloyd_steps):
         moved = lloyd_step(points, centres, weight, spherical)
@@ -80,7 +80,7 @@ def _shares(amounts: Floats) -> npt.NDArray[np.float64]:
     shares = amounts.astype(np.float64)
     total = shares.sum()
     if not np.isfinite(total) or (shares < 0).any():
-        raise ValueError("points and weights must be finite and weights not negative; drop such rows first")
+        raise ValueError("weights of points must be finite and not negative; drop such rows first")
     return shares / total if total > 0 else np.full(len(shares), 1 / len(shares))
 
 

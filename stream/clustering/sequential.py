@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.clustering import kernels
+from stream.clustering.assign import NOT_FINITE, check_rows
 from stream.clustering.features import FeatureIndex
 
 
 def _finite(row: int) -> int:
     if row < 0:
-        raise ValueError("the point holds NaN or infinity; drop such points first")
+        raise ValueError(NOT_FINITE)
     return row
 
 
@@ -59,11 +60,13 @@ class SequentialCentres:
 
     def learn_many(self, X: npt.NDArray[Any]) -> None:
         """Learn the rows of ``X`` (n, d) in order; features are the columns' numbers."""
+        check_rows(X)
         self._grow(self.features.unknown(dict.fromkeys(range(X.shape[1]))))
         kernels.step_many(self.centres, self._columns(X), self.p, self.halflife)
 
     def predict_many(self, X: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         """Rows of the nearest centres, int64 (n,)."""
+        check_rows(X)
         unknown = self.features.unknown(dict.fromkeys(range(X.shape[1])))
         if unknown:
             return self._peek(unknown).predict_many(X)
@@ -71,8 +74,6 @@ class SequentialCentres:
         return rows
 
     def _columns(self, X: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        if not np.isfinite(X).all():
-            raise ValueError("the vectors hold NaN or infinity; drop such rows first")
         out = np.zeros((len(X), len(self.features)), np.float64)
         for column, name in enumerate(self.features.names):
             if isinstance(name, int) and name < X.shape[1]:

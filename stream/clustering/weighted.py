@@ -9,12 +9,21 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.clustering import kernels
-from stream.clustering.assign import Floats, as_rows, assign, assign_sticky
+from stream.clustering.assign import (
+    NOT_FINITE,
+    Floats,
+    as_rows,
+    assign,
+    assign_sticky,
+    squared_lengths,
+    unit_rows,
+)
 from stream.clustering.seeding import seed_centres
 from stream.clustering.stats import ClusterStats
 from stream.errors import NotReady
 
 Ids = npt.NDArray[np.int64]
+PARTS = ("ids", "means", "centres", "weights", "errors")  # one row a cluster
 
 
 class WeightedCentres:
@@ -71,8 +80,7 @@ class WeightedCentres:
         """
         rows = as_rows(centres)
         if self.spherical:
-            length = np.linalg.norm(rows, axis=1, keepdims=True)
-            rows = np.divide(rows, length, out=np.zeros_like(rows), where=length > 0)
+            rows = unit_rows(rows)
         new = np.arange(self.next_id, self.next_id + len(rows)) if ids is None else np.asarray(ids, np.int64)
         if len(new) != len(rows) or (np.diff(new) <= 0).any() or (len(new) and new[0] < self.next_id):
             raise ValueError(
@@ -127,10 +135,7 @@ class WeightedCentres:
             raise ValueError(
                 "a point is counted to a cluster that does not exist; map ids through the lineage first"
             )
-        scaled = X
-        if self.spherical:
-            length = np.linalg.norm(X, axis=1, keepdims=True)
-            scaled = np.divide(X, length, out=np.zeros_like(X), where=length > 0)
+        scaled = unit_rows(X) if self.spherical else X
         return np.asarray(((scaled - self.centres[rows]) ** 2).sum(axis=1), np.float32)
 
     def fold(
@@ -169,19 +174,19 @@ class WeightedCentres:
         return np.where(self.ids[rows] == wanted, rows, -1).astype(np.int64)
 
     def learn_many(self, X: Any, weights: npt.ArrayLike | None = None) -> None:
-        """Learn the rows of ``X`` (n, d), or keep them until there are enough to seed from."""
-        if not self.ready:
-            X = self._wait(as_rows(X))
-            weights = None
+        """Learn the rows of ``X`` (n, d), or keep them until there are enough to seed from.
+
+        Rows that are waited for count one each.
+        """
         if self.ready:
             self.fold(self.accumulate(X, weights))
+        else:
+            self._wait(as_rows(X))
 
     def learn_one(self, x: npt.NDArray[np.float64]) -> int | None:
-        """Learn the point ``x`` (d,), as ``learn_many`` would; the id it was counted to, None before there is one."""
+        """Learn the point ``x`` (d,) as ``learn_many`` would: its cluster, or None before there is one."""
         if not self.ready:
             self._wait(x[None].astype(np.float32))
-            if self.ready:
-                self.fold(self.accumulate(self.waiting_done))
             return None
         fade = 0.5 ** (self.pace / self.half_life)
         row = kernels.learn_one(
@@ -201,13 +206,13 @@ class WeightedCentres:
             raise ValueError(NOT_FINITE)
         return int(self.ids[row])
 
-    def _wait(self, X: Floats) -> Floats:
-        assign(X, np.zeros((1, X.shape[1]), np.float32))  # refuses what is not finite
-        self.waiting = X.copy() if not len(self.waiting) else np.vstack([self.waiting, X])
-        points = self.waiting
+    def _wait(self, X: Floats) -> None:
+        squared_lengths(X)  # refuses what is not finite, before it is among the others
+        points = np.vstack([self.waiting, X]) if len(self.waiting) else X.copy()
+        self.waiting = points
         if len(points) >= self.warm_up * self.n_clusters:
             self.seed_with(seed_centres(points, self.n_clusters, self.seed or 0, spherical=self.spherical))
-        return points
+            self.fold(self.accumulate(points))
 
     def predict_many(self, X: Any, current: Ids | None = None, margin: float = 0.0) -> Ids | None:
         """Ids of the nearest clusters, int64 (n,); None before there are any.
@@ -224,6 +229,24 @@ class WeightedCentres:
         if current is None:
             return self.ids[assign(points, self.centres, self.spherical)[0]]
         return self.ids[assign_sticky(points, self.centres, self.rows_of(current), margin, self.spherical)]
+
+    def reshape(self, gone: Ids, ids: Ids, means: Floats, weights: Any, errors: Any) -> None:
+        """Take clusters ``gone`` out; put ``ids`` (p,) with means (p, d), weights and errors in, or in place.
+
+        Raises
+        ------
+        ValueError
+            If a new id was used before.
+        """
+        new = ids[self.rows_of(ids) < 0]
+        if len(new) and new.min() < self.next_id:
+            raise ValueError(f"ids are never reused; the next is {self.next_id}, not {new.min()}")
+        stay = ~np.isin(self.ids, np.concatenate([gone, ids]))
+        order = np.argsort(np.concatenate([self.ids[stay], ids]), kind="stable")
+        centres = unit_rows(means) if self.spherical else means
+        for name, value in zip(PARTS, (ids, means, centres, weights, errors), strict=True):
+            setattr(self, name, np.concatenate([getattr(self, name)[stay], value])[order])
+        self.next_id = max(self.next_id, int(ids.max()) + 1 if len(ids) else 0)
 
     def widen(self, dimensions: int) -> None:
         """Give every vector further coordinates, all 0, so that it has ``dimensions``."""

@@ -21,8 +21,7 @@ PADDING_LIMIT = 1.25
 def plan(lengths: Sequence[int], budget: int) -> list[npt.NDArray[np.intp]]:
     """Put rows into batches, longest rows first, so that too little memory shows at once.
 
-    Each batch holds little padding and at most ``budget`` padded tokens (rows x longest row), or a single
-    row.
+    Each batch holds little padding and at most ``budget`` padded tokens (rows x longest row), or one row.
 
     Examples
     --------

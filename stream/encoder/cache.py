@@ -14,7 +14,7 @@ from stream.errors import EncoderError
 
 
 class CachedEncoder:
-    """An encoder with a memory. It keeps float16: half the bytes, at a cosine of 1 - 1e-7 to what it was given.
+    """An encoder with a memory. It keeps float16: half the bytes, at a cosine of 1 - 1e-7.
 
     A vector that has just been made is rounded as the store rounds it, so that a text has one vector, today
     and after a restart; the same where two threads or processes make it at once. ``encoder_id`` says so: it

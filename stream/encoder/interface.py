@@ -12,7 +12,7 @@ Vectors = npt.NDArray[np.float32]
 
 
 class TextEncoder(Protocol):
-    """Turns texts into unit vectors. One suite (``tests/unit/encoder/test_contract.py``) holds all of them to this.
+    """Turns texts into unit vectors. ``tests/unit/encoder/test_contract.py`` holds all of them to this.
 
     A vector depends on its text and on ``encoder_id`` alone, not on the texts beside it, up to rounding (1e-5
     in float32). Any number of threads may call ``encode`` at once.
@@ -37,7 +37,7 @@ class TextEncoder(Protocol):
 
 
 def distinct(texts: Sequence[str]) -> tuple[list[str], npt.NDArray[np.intp]]:
-    """Return the distinct texts that are not blank, and each of the n inputs' row among them, -1 for blank ones.
+    """Return the distinct texts that are not blank, and each input's row among them, (n,), -1 if blank.
 
     Halves of surrogate pairs, which JSON can smuggle in and UTF-8 cannot hold, become question marks.
 
@@ -58,7 +58,7 @@ def distinct(texts: Sequence[str]) -> tuple[list[str], npt.NDArray[np.intp]]:
 
 
 def spread(vectors: Vectors, index: npt.NDArray[np.intp]) -> Vectors:
-    """Bring vectors (m, d) of distinct texts to the n places of ``index`` (``distinct``); zeros where it is -1."""
+    """Bring vectors (m, d) of distinct texts to the n places of ``index``, (n, d); zeros where it is -1."""
     out = np.zeros((len(index), vectors.shape[1]), np.float32)
     present = index >= 0
     out[present] = vectors[index[present]]
@@ -66,6 +66,7 @@ def spread(vectors: Vectors, index: npt.NDArray[np.intp]) -> Vectors:
 
 
 def unit(rows: Vectors) -> Vectors:
-    """Scale ``rows`` (n, d) to length 1; rows of zeros stay. A row's result depends on that row alone, to the bit."""
+    """Scale ``rows`` (n, d) to length 1; rows of zeros stay. A row's result depends on no other row."""
     norms: Vectors = np.linalg.norm(rows, axis=1, keepdims=True).astype(np.float32)
-    return rows / np.where(norms > 0, norms, np.float32(1))
+    norms[norms == 0] = 1
+    return rows / norms

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def pool(hidden: Tensor, lengths: Tensor, how: str) -> Tensor:
-    """Return unit vectors (b, d) in float32 of hidden states (b, t, d), whose rows have ``lengths`` (b,) tokens.
+    """Return unit vectors (b, d) in float32 of hidden states (b, t, d), with ``lengths`` (b,) tokens a row.
 
     ``mean`` averages a row's own tokens (Sentence-BERT; Reimers and Gurevych, 2019), ``cls`` takes its first,
     ``last`` its last: the only token of a causal model, such as GPT-2, that has seen the whole text.

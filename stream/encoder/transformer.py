@@ -20,7 +20,7 @@ from stream.errors import EncoderError
 
 
 class TransformerEncoder:
-    """A transformer as a ``TextEncoder``. Threads take turns: one call already keeps all cores, or the GPU, busy.
+    """A transformer as a ``TextEncoder``. Threads take turns: one call keeps all cores, or the GPU, busy.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class TransformerEncoder:
 
     @property
     def encoder_id(self) -> str:
-        """As ``packaged:0123456789ab:mean:128:f32:unit``: name, checksum, pooling, tokens, precision, norm."""
+        """As ``packaged:0123456789ab:mean:128:f32:unit``: name, checksum, pooling, tokens, type, norm."""
         return self._id
 
     @property
@@ -62,7 +62,7 @@ class TransformerEncoder:
         return self._dimensions
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """Return unit vectors of ``texts``, float32 (n, d); see ``TextEncoder``. Each distinct text runs once."""
+        """Return unit vectors of ``texts``, float32 (n, d); see ``TextEncoder``. Equal texts run once."""
         unique, index = distinct(texts)
         with self._lock:
             tokens = self._tokenise(unique) if unique else []

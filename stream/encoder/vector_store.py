@@ -113,10 +113,11 @@ class LmdbStore:
             directory.mkdir(parents=True, exist_ok=True)
             # Without metasync a commit waits for the disk once, not twice, and the file stays whole.
             self._env = lmdb.open(str(directory), map_size=limit, max_dbs=2, metasync=False)
+            self._chunk = max(1, int(limit / self._env.stat()["psize"] * TRANSACTION_SHARE))
             self._env.reader_check()  # killed processes would keep old pages from being reused
             with self._env.begin(write=True) as txn:
-                self._check_format(txn)
                 self._extend_file()
+                self._check_format(txn)
                 self._values = self._env.open_db(b"values", txn=txn)  # key -> value
                 self._order = self._env.open_db(b"order", txn=txn)  # serial number -> key
 
@@ -126,10 +127,10 @@ class LmdbStore:
 
     def add(self, keys: Sequence[bytes], values: Sequence[bytes]) -> list[bytes]:
         """See ``VectorStore``."""
-        chunk = max(1, int(self._limit / self._env.stat()["psize"] * TRANSACTION_SHARE))
         standing: list[bytes] = []
-        for start in range(0, len(keys), chunk):
-            some = list(zip(keys[start : start + chunk], values[start : start + chunk], strict=True))
+        items = list(zip(keys, values, strict=True))
+        for start in range(0, len(items), self._chunk):
+            some = items[start : start + self._chunk]
             try:
                 standing += self._transact(partial(self._add_some, items=some), write=True)
             except lmdb.MapFullError:
@@ -184,7 +185,7 @@ class LmdbStore:
             )
 
     def _extend_file(self) -> None:
-        """Lengthen a file that was cut short, so that reading it raises an error and does not kill the process.
+        """Lengthen a file that was cut short, so that reading it raises an error and kills no process.
 
         Only inside a write transaction: then no other process is making it longer.
         """
@@ -211,7 +212,7 @@ class LmdbStore:
             raise
         except (lmdb.Error, OSError) as error:
             raise EncoderError(
-                f"encoder.cache {self._directory} cannot be used: {error}. Another encoder of this process may "
-                "have it open (make one and share it), it may not be writable, or it is damaged: then delete it, its "
-                "vectors are made again"
+                f"encoder.cache {self._directory} cannot be used: {error}. Another encoder of this "
+                "process may have it open (make one and share it), it may not be writable, or it is damaged: "
+                "then delete it, its vectors are made again"
             ) from error

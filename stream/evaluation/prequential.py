@@ -15,7 +15,9 @@ from stream.catalogue import Catalogue
 from stream.clustering.quality import adjusted_rand
 from stream.config import Settings
 from stream.encoder import TextEncoder
+from stream.evaluation.fresh import answer_fresh
 from stream.evaluation.steps import Scores, by_count, by_step
+from stream.events.decode import decode
 from stream.events.files import to_records
 from stream.events.schema import EventRecord, ItemRecord
 from stream.hashing import HashIndex, hash_texts, mix
@@ -24,6 +26,7 @@ from stream.model import MemoryLog, Model
 from stream.pipeline import Outcome, Pipeline
 from stream.profiles.layout import RowLayout
 from stream.profiles.table import ProfileTable
+from stream.recommending.recommender import Answers
 
 # The first tenth of a log only teaches, as in the protocol that the peers were measured by.
 TEACH_SHARE = 0.1
@@ -36,7 +39,7 @@ class Report:
     """What an evaluation found; all but ``seconds`` depends on log, settings and seed alone."""
 
     counts: Counter[str]
-    scores: dict[str, dict[str, float]]  # lists and popularity, each over all items and those new to their user
+    scores: dict[str, dict[str, dict[str, float]]]  # by protocol, then lists and popularity, over all and new items
     clusters: list[dict[str, Any]]
     adjusted_rand: float | None
     seconds: dict[str, float] = field(default_factory=dict)
@@ -45,7 +48,7 @@ class Report:
         """What is reproducible, as JSON takes it."""
         return {
             "counts": {name: self.counts[name] for name in sorted(self.counts)},
-            "live": self.scores,
+            **self.scores,
             "clusters": self.clusters,
             "adjusted_rand": self.adjusted_rand,
         }
@@ -72,34 +75,37 @@ class Evaluation:
         generation, k = settings.kafka.generation, settings.recommending.k
         layout = RowLayout.of(settings.profiles, k, encoder.dimensions, encoder.encoder_id, generation)
         self.profiles = ProfileTable(layout)
-        self.scores = {name: Scores(k) for name in ("all", "new", "popular_all", "popular_new")}
+        self.scores = {
+            protocol: {name: Scores(k) for name in ("all", "new", "popular_all", "popular_new")}
+            for protocol in ("fresh", "live")
+        }
         self._on_outcome = on_outcome
         self._offset = 0
-        self.seconds = {"encode": self._timed(self.pipeline.encode_catalogue), "run": 0.0}
+        started = time.perf_counter()
+        self.pipeline.encode_catalogue()
+        self.seconds = {"encode": time.perf_counter() - started, "run": 0.0}
 
     def run(self, events: Sequence[EventRecord], batching: Batching = "step") -> None:
         """Take in the whole log, in time order."""
         teach = int(len(events) * TEACH_SHARE)
         most = self.settings.worker.micro_batch
         cut = by_step if batching == "step" else by_count
+        started = time.perf_counter()
         for batch in cut(events, most):
-            self.seconds["run"] += self._timed(lambda: self._batch(batch, scored=self._offset >= teach))  # noqa: B023
+            self._batch(batch, scored=self._offset >= teach, fresh=batching == "step")
+        self.seconds["run"] += time.perf_counter() - started
 
     def report(self, truth: dict[str, str] | None = None) -> Report:
         """What was found; ``truth`` names the persona of users at the end of the log."""
-        scores = {name: s.means() for name, s in self.scores.items()}
+        scores = {p: {name: s.means() for name, s in by_name.items()} for p, by_name in self.scores.items()}
         found = None if truth is None else self._adjusted_rand(truth)
         return Report(self.model.counts, scores, self._clusters(), found, self.seconds)
 
-    @staticmethod
-    def _timed(call: Callable[[], object]) -> float:
-        start = time.perf_counter()
-        call()
-        return time.perf_counter() - start
-
-    def _batch(self, events: list[EventRecord], scored: bool) -> None:
+    def _batch(self, events: list[EventRecord], scored: bool, fresh: bool) -> None:
         records = to_records(events, self._offset)
         self._offset += len(events)
+        asked = decode(records, self.settings.events, {0: 1}).events
+        answers = answer_fresh(asked, self.pipeline, self.profiles, self.model) if fresh and scored else None
         self.profiles.begin()
         outcome = self.pipeline(records, {0: 1}, self.profiles, self.model)
         self.profiles.commit()
@@ -107,14 +113,18 @@ class Evaluation:
         while (decision := self.learner.decide(self.model)) is not None:
             self.log.append(decision)
         if scored:
-            self._score(outcome)
+            self._score("live", outcome, outcome.answers)
+            # Duplicates, which the pipeline drops, are rows that the two do not share.
+            if answers is not None and len(asked) == len(outcome.events):
+                self._score("fresh", outcome, answers)
         self._on_outcome(outcome)
 
-    def _score(self, outcome: Outcome) -> None:
-        step, item, answers = outcome.touched.slot, outcome.events.item, outcome.answers
+    def _score(self, protocol: str, outcome: Outcome, answers: Answers) -> None:
+        step, item = outcome.touched.slot, outcome.events.item
+        scores = self.scores[protocol]
         for name, among in (("all", answers.rank > -2), ("new", (answers.rank > -2) & outcome.new)):
-            self.scores[name].add(step[among], item[among], answers.rank[among])
-            self.scores["popular_" + name].add(step[among], item[among], answers.popular_rank[among])
+            scores[name].add(step[among], item[among], answers.rank[among])
+            scores["popular_" + name].add(step[among], item[among], answers.popular_rank[among])
 
     def _adjusted_rand(self, truth: dict[str, str]) -> float:
         users = hash_texts(truth)

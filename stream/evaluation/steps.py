@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -40,46 +39,46 @@ def by_count(events: Sequence[EventRecord], most: int) -> Iterator[list[EventRec
         yield list(events[start : start + most])
 
 
-@dataclass
 class Scores:
-    """Sums over scored steps; recall is hits / min(targets, k), gain is 1."""
+    """Collects how steps met their lists; recall is hits / min(targets, k), gain is 1.
 
-    k: int
-    steps: int = 0
-    hits: float = 0.0  # steps with at least one hit
-    recall: float = 0.0
-    ndcg: float = 0.0
-    _discount: npt.NDArray[np.float64] = field(init=False, repr=False)
+    Examples
+    --------
+    >>> scores = Scores(k=20)
+    >>> scores.add(np.array([0, 0]), np.array([7, 9], np.uint64), np.array([0, -1], np.int16))
+    >>> scores.means()["recall@20"]
+    0.5
+    """
 
-    def __post_init__(self) -> None:
-        self._discount = 1 / np.log2(np.arange(2, self.k + 2))
+    def __init__(self, k: int) -> None:
+        self.k = k
+        self._steps = 0
+        self._parts: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64], npt.NDArray[np.int16]]] = []
 
-    def add(self, step: npt.NDArray[np.int64], item: npt.NDArray[np.uint64], rank: npt.NDArray[np.int16]) -> None:
-        """Score events (n,): which step each belongs to, its item, and its place in the list, -1 for none.
-
-        An item that comes twice in a step is one target.
-        """
-        if not len(step):
-            return
-        _, first = np.unique(np.stack([step.astype(np.uint64), item]), axis=1, return_index=True)
-        _, step = np.unique(step[first], return_inverse=True)
-        rank = rank[first]
-        hit = rank >= 0
-        n = int(step.max()) + 1
-        targets = np.minimum(np.bincount(step, minlength=n), self.k)
-        hits = np.bincount(step[hit], minlength=n)
-        gains = np.bincount(step[hit], self._discount[rank[hit]], minlength=n)
-        self.steps += n
-        self.hits += float((hits > 0).sum())
-        self.recall += float((hits / targets).sum())
-        self.ndcg += float((gains / np.cumsum(self._discount)[targets - 1]).sum())
+    def add(
+        self, step: npt.NDArray[np.int64], item: npt.NDArray[np.uint64], rank: npt.NDArray[np.int16]
+    ) -> None:
+        """Take in the events (n,) of a batch: which of its steps each belongs to, its item, its place in the list, -1 none."""
+        if len(step):
+            self._parts.append((step + self._steps, item, rank))
+            self._steps += int(step.max()) + 1
 
     def means(self) -> dict[str, float]:
-        """``hit_rate@k``, ``recall@k``, ``ndcg@k`` and ``steps``."""
-        n = max(self.steps, 1)
-        return {
-            f"hit_rate@{self.k}": self.hits / n,
-            f"recall@{self.k}": self.recall / n,
-            f"ndcg@{self.k}": self.ndcg / n,
-            "steps": self.steps,
-        }
+        """``hit_rate@k``, ``recall@k``, ``ndcg@k`` over ``steps``; an item that comes twice in a step is one target."""
+        names = (f"hit_rate@{self.k}", f"recall@{self.k}", f"ndcg@{self.k}")
+        if not self._parts:
+            return dict.fromkeys(names, 0.0) | {"steps": 0}
+        step, item, rank = (np.concatenate(column) for column in zip(*self._parts, strict=True))
+        order = np.lexsort((item, step))
+        step, item, rank = step[order], item[order], rank[order]
+        once = np.append(True, (step[1:] != step[:-1]) | (item[1:] != item[:-1]))
+        _, step = np.unique(step[once], return_inverse=True)
+        rank = rank[once]
+        hit = rank >= 0
+        n = int(step.max()) + 1
+        discount = 1 / np.log2(np.arange(2, self.k + 2))
+        targets = np.minimum(np.bincount(step, minlength=n), self.k)
+        hits = np.bincount(step[hit], minlength=n)
+        gains = np.bincount(step[hit], discount[rank[hit]], minlength=n)
+        found = (hits > 0, hits / targets, gains / np.cumsum(discount)[targets - 1])
+        return {name: float(x.mean()) for name, x in zip(names, found, strict=True)} | {"steps": n}

@@ -14,7 +14,7 @@ from stream.broker.interface import Records
 
 @dataclass(frozen=True, slots=True)
 class InlineItem:
-    """Catalogue fields that an event brings along; they describe this event only, the catalogue is not changed."""
+    """Catalogue fields that an event brings along; they describe this event, not the catalogue's item."""
 
     title: str = ""
     category: str = ""
@@ -24,9 +24,10 @@ class InlineItem:
 
 @dataclass(frozen=True, slots=True)
 class EventBatch:
-    """n events in the order in which they were read. Ids are 64-bit hashes (``stream.hashing``), 0 where there is none.
+    """n events in the order in which they were read.
 
-    The texts of ids are kept beside the hashes because what is published carries them.
+    Ids are 64-bit hashes (``stream.hashing``), 0 where there is none. Their texts are kept beside the hashes
+    because what is published carries them.
     """
 
     partition: npt.NDArray[np.int32]  # (n,)
@@ -54,7 +55,7 @@ class EventBatch:
         return len(self.user_id)
 
     def select(self, keep: npt.NDArray[np.bool_]) -> EventBatch:
-        """The events at the mask ``keep`` (n,)."""
+        """Take the events at the mask ``keep`` (n,)."""
         if keep.all():
             return self
         index = np.flatnonzero(keep)
@@ -67,7 +68,7 @@ class EventBatch:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A record that could not be taken in: row of it in the records that were decoded, reason code, what was wrong."""
+    """A record that could not be taken in: its row in what was decoded, reason code, what was wrong."""
 
     row: int
     reason: str

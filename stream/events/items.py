@@ -45,7 +45,7 @@ def decode_items(records: Records) -> DecodedItems:
     in_force: dict[str, ItemRecord | None] = {}
     for row in sorted([*parsed.rows, *parsed.tombstones]):
         message = messages.get(row)
-        entry = _read(row, message or ItemMessage(), records.keys[row])
+        entry = read_item(row, message or ItemMessage(), records.keys[row])
         if isinstance(entry, DeadLetter):
             parsed.dead.append(entry)
         elif message is None:
@@ -55,24 +55,6 @@ def decode_items(records: Records) -> DecodedItems:
     items = [entry for entry in in_force.values() if entry is not None]
     removed = [item_id for item_id, entry in in_force.items() if entry is None]
     return DecodedItems(items, removed, sorted(parsed.dead, key=lambda letter: letter.row))
-
-
-def item_record(
-    message: ItemMessage, item_id: str, available_from: int | None, updated_at: int | None
-) -> ItemRecord:
-    """Make the entry that ``message`` describes, its id and times read already."""
-    return ItemRecord(
-        item_id=item_id,
-        title=message.title or "",
-        category=message.category or "",
-        description=message.description or "",
-        brand=message.brand or "",
-        price=message.price,
-        available=message.available is not False,
-        available_from=available_from,
-        updated_at=updated_at,
-        attributes=message.attributes or {},
-    )
 
 
 def is_older(entry: ItemRecord, other: ItemRecord | None) -> bool:
@@ -88,7 +70,8 @@ def is_older(entry: ItemRecord, other: ItemRecord | None) -> bool:
     return entry.updated_at < other.updated_at
 
 
-def _read(row: int, message: ItemMessage, key: bytes | None) -> ItemRecord | DeadLetter:
+def read_item(row: int, message: ItemMessage, key: bytes | None) -> ItemRecord | DeadLetter:
+    """Make an entry of one message, or a dead letter; an item without an id takes its record's ``key``."""
     [item_id] = id_texts([message.item_id])
     try:
         item_id = item_id or (key or b"").decode()
@@ -107,4 +90,16 @@ def _read(row: int, message: ItemMessage, key: bytes | None) -> ItemRecord | Dea
                 row, Reason.BAD_TIME, f"`{name}` is {str(raw)[:80]}; expected {describe('auto')}"
             )
         read.append(None if millis == NO_TIME else millis)
-    return item_record(message, item_id, *read)
+    available_from, updated_at = read
+    return ItemRecord(
+        item_id=item_id,
+        title=message.title or "",
+        category=message.category or "",
+        description=message.description or "",
+        brand=message.brand or "",
+        price=message.price,
+        available=message.available is not False,
+        available_from=available_from,
+        updated_at=updated_at,
+        attributes=message.attributes or {},
+    )

@@ -1,9 +1,10 @@
 """The language in which a TOML file says how the columns of some log become events and items.
 
-``examples/`` holds a mapping for each of three public logs. A text with ``{column}`` in it is a template, any other text
-stands for itself; ``{column:int}`` writes a number without leading zeros or fraction, ``{column:lower}`` in small
-letters. A template of which a column is empty gives nothing. Columns of nested records are named ``outer.inner``. Beside
-the columns of the file there are ``row`` (from 0, in its file), ``file`` (its name), and, after ``explode``, ``step``.
+``examples/`` holds a mapping for each of three public logs. A text with ``{column}`` in it is a template, any
+other text stands for itself; ``{column:int}`` writes a number without leading zeros or fraction,
+``{column:lower}`` in small letters. A template of which a column is empty gives nothing. Columns of nested
+records are named ``outer.inner``. Beside the columns of the file there are ``row`` (from 0, in its file),
+``file`` (its name), and, after ``explode``, ``step``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,16 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+import polars as pl
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from stream.errors import ConfigError
 
@@ -39,7 +49,18 @@ def _check_template(text: object) -> object:
     return text
 
 
+def _check_regex(pattern: str) -> str:
+    try:
+        pl.select(pl.lit("").str.contains(pattern))
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(f"is no regular expression: {error}") from error
+    return pattern
+
+
 Template = Annotated[str, BeforeValidator(_check_template)]
+Regex = Annotated[
+    str, AfterValidator(_check_regex)
+]  # as of Rust's regex crate: no look-around, no back-references
 
 
 class Source(_Table):
@@ -47,10 +68,12 @@ class Source(_Table):
 
     path: Path | None = None  # relative to the mapping; a path on the command line is taken instead
     format: Literal["csv", "tsv", "ndjson", "parquet"] = "csv"
-    # Between columns; "," and a tab are usual. Of several characters, or with a ``*`` column, there is no quoting.
-    separator: str | None = Field(None, min_length=1)
-    # Names, for a file without a first line of names. One may begin with ``*``: it takes what the others leave, as a list.
-    columns: list[str] | None = Field(None, min_length=1)
+    # Between columns; "," and a tab are usual. Of several characters, or with a ``*`` column, there is no
+    # quoting.
+    separator: str | None = Field(default=None, min_length=1)
+    # Names, for a file without a first line of names. One may begin with ``*``: it takes what the others
+    # leave, as a list.
+    columns: list[str] | None = Field(default=None, min_length=1)
     encoding: str = "utf-8"
     member: str | None = None  # of an archive: a glob; several members are read in the order of their names
     null: list[str] = ["", "NA"]  # texts that stand for nothing
@@ -81,7 +104,7 @@ class Condition(_Table):
     equals: str | None = None
     one_of: list[str] | None = None
     starts_with: str | None = None
-    matches: str | None = None  # a regular expression, anywhere in the text
+    matches: Regex | None = None  # anywhere in the text
     above: float | None = None
     below: float | None = None
     empty: bool | None = None
@@ -101,12 +124,13 @@ class Rule(Condition):
 
 
 class FieldRule(_Table):
-    """A field that is more than a template: first the rules in order, then the value, taken apart and put together."""
+    """A field that is more than a template: the first rule that holds, else the value; else the default."""
 
     value: Template = ""
     rules: list[Rule] = []
-    split: str | None = Field(None, min_length=1)  # the value is several words, cut here
-    lookup: str | dict[str, str] | None = None  # what words stand for: a table of ``lookups`` or here; others are left out
+    split: str | None = Field(default=None, min_length=1)  # the value is several words, cut here
+    # What words stand for: a table given here, or the name of one in ``lookups``; other words are left out.
+    lookup: str | dict[str, str] | None = None
     join: str = ", "  # between the words, put together again
     default: Template | None = None  # where all this gives nothing
 
@@ -129,10 +153,23 @@ class TimeRule(_Table):
     @model_validator(mode="after")
     def _known_format(self) -> TimeRule:
         if "%" not in self.format and self.format not in ("auto", "s", "ms", "iso"):
-            raise ValueError("format is one of auto, s, ms, iso, or holds % directives such as %Y-%m-%d %H:%M")
+            raise ValueError("format: auto, s, ms, iso, or with % directives, such as %Y-%m-%d %H:%M")
         if self.zone != "UTC" and "%" not in self.format:
             raise ValueError("zone goes with a format of % directives; auto, s, ms and iso are UTC")
+        if "%" in self.format:
+            self.moments(pl.Series([""]))
         return self
+
+    def moments(self, texts: pl.Series) -> pl.Series:
+        """Read times by % directives, null where there is none. Raises ValueError for wrong ones."""
+        try:
+            moments = texts.str.to_datetime(self.format, time_unit="ms", strict=False)
+            if "%z" in self.format:
+                return moments
+            # An hour that the clocks skip or repeat has no right answer; the earlier one keeps the event.
+            return moments.dt.replace_time_zone(self.zone, ambiguous="earliest", non_existent="null")
+        except pl.exceptions.PolarsError as error:
+            raise ValueError(f"format {self.format!r} with zone {self.zone!r}: {error}") from error
 
 
 TimeMapping = Annotated[TimeRule, BeforeValidator(_as_rule)]
@@ -143,7 +180,7 @@ class Explode(_Table):
 
     columns: list[str] = Field(min_length=1)
     into: str  # the column that holds one value afterwards
-    pattern: str | None = None  # of values to be kept; named groups (?<name>...) become columns
+    pattern: Regex | None = None  # of values to be kept; named groups (?<name>...) become columns
 
 
 class EventMapping(_Table):
@@ -184,7 +221,7 @@ class Lookup(Source):
     word: str
 
 
-class Mapping(_Table):
+class LogMapping(_Table):
     """A whole mapping file."""
 
     name: Path  # of the file it was read from
@@ -194,16 +231,19 @@ class Mapping(_Table):
     lookups: dict[str, Lookup] = {}
 
     @model_validator(mode="after")
-    def _lookups_exist(self) -> Mapping:
+    def _lookups_exist(self) -> LogMapping:
         for section in (self.event, self.item):
             for field, rule in section or ():
-                if isinstance(rule, FieldRule) and isinstance(rule.lookup, str) and rule.lookup not in self.lookups:
+                name = rule.lookup if isinstance(rule, FieldRule) else None
+                if isinstance(name, str) and name not in self.lookups:
                     allowed = ", ".join(self.lookups) or "none"
-                    raise ValueError(f"{field}.lookup: no [lookups.{rule.lookup}]; there are: {allowed}")
+                    raise ValueError(
+                        f"{field}.lookup = {name!r}: no such table in lookups; allowed: {allowed}"
+                    )
         return self
 
 
-def load_mapping(path: Path) -> Mapping:
+def load_mapping(path: Path) -> LogMapping:
     """Read a mapping file. Raises ConfigError that names key, value and what is allowed."""
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -212,7 +252,7 @@ def load_mapping(path: Path) -> Mapping:
     except ValueError as error:
         raise ConfigError(f"{path}: the mapping is not TOML: {error}") from error
     try:
-        return Mapping.model_validate({"name": path, **raw})
+        return LogMapping.model_validate({"name": path, **raw})
     except ValidationError as error:
         raise ConfigError("\n".join(f"{path}: {_explain(problem)}" for problem in error.errors())) from error
 
@@ -224,4 +264,5 @@ def _explain(problem: Any) -> str:
         return f"{key}: is needed and missing"
     if problem["type"] == "extra_forbidden":
         return f"{key} = {problem['input']!r}: there is no such key"
-    return f"{key} = {problem['input']!r}: {message}" if problem["type"] != "value_error" else f"{key}: {message}"
+    shown = f" = {problem['input']!r}" if isinstance(problem["input"], str | int | float) else ""
+    return f"{key}{shown}: {message}"

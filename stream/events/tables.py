@@ -26,10 +26,10 @@ _COMPRESSIONS: dict[bytes, Callable[[bytes], bytes]] = {
 
 
 def read_table(path: Path, source: Source) -> pl.DataFrame:
-    """All rows of ``path``, or of the members of it, as ``source`` describes them.
+    """Read all rows of ``path``, or of the members of it, as ``source`` describes them.
 
-    Texts are stripped, and null where they stand for nothing. Adds the columns ``file`` and ``row``, unless there are
-    such. The whole of it is in memory: logs are put into the order of time. Raises InputError.
+    Columns of csv and tsv are texts as they stand. Adds ``file`` and ``row``, unless there are such columns.
+    All of it is in memory, as logs are put into the order of time. Raises InputError.
     """
     try:
         parts = [_read_part(name, raw, source) for name, raw in read_members(path, source.member)]
@@ -41,15 +41,11 @@ def read_table(path: Path, source: Source) -> pl.DataFrame:
         ) from error
     except LookupError as error:
         raise InputError(f"{path}: {error}; set encoding in the mapping's source") from error
-    table = pl.concat(parts, how="diagonal_relaxed")
-    texts = pl.col(pl.String)
-    return table.with_columns(texts.str.strip_chars()).with_columns(
-        pl.when(texts.is_in(source.null)).then(None).otherwise(texts).name.keep()
-    )
+    return pl.concat(parts, how="diagonal_relaxed")
 
 
 def read_members(path: Path, member: str | None) -> list[tuple[str, bytes]]:
-    """Names and decompressed contents: of the file itself, or of an archive's members by name.
+    """Read names and decompressed contents: of the file itself, or of an archive's members by name.
 
     Raises InputError when it cannot be read, or ``member`` (a glob, needed if there are several) fits none.
     """
@@ -94,7 +90,7 @@ def _read_part(name: str, raw: bytes, source: Source) -> pl.DataFrame:
     elif source.quoted:
         table = _read_quoted(raw.decode(source.encoding).encode(), source)
     else:
-        table = _read_split(raw.decode(source.encoding), source, name)
+        table = _read_split(raw.decode(source.encoding), source)
     if "row" not in table.columns:
         table = table.with_row_index("row")
     return table if "file" in table.columns else table.with_columns(file=pl.lit(name))
@@ -110,19 +106,21 @@ def _read_quoted(raw: bytes, source: Source) -> pl.DataFrame:
     )
 
 
-def _read_split(text: str, source: Source, name: str) -> pl.DataFrame:
-    """Lines cut at the separator, without quoting; a ``*`` column takes those that the others leave, as a list."""
+def _read_split(text: str, source: Source) -> pl.DataFrame:
+    """Cut lines at the separator, without quoting; a ``*`` column takes what the others leave, as a list."""
     lines = [line.rstrip("\r") for line in text.removesuffix("\n").split("\n")]
     columns = source.columns
     if columns is None:
         columns, lines = lines[0].split(source.delimiter), lines[1:]
     cells = pl.Series("cells", lines).str.split(source.delimiter)
     star = next((i for i, column in enumerate(columns) if column.startswith("*")), len(columns))
-    after = len(columns) - star - 1
-    everything = pl.col("cells")
-    taken = [everything.list.get(i, null_on_oob=True).alias(columns[i]) for i in range(star)]
+    all_cells = pl.col("cells").list
+    many = (all_cells.len().cast(pl.Int64) - (len(columns) - 1)).clip(0)  # how many the list takes
+    taken = [all_cells.get(i, null_on_oob=True).alias(column) for i, column in enumerate(columns[:star])]
     if star < len(columns):
-        rest = everything.list.slice(star, (everything.list.len().cast(pl.Int64) - star - after).clip(0))
-        taken.append(rest.alias(columns[star][1:]))
-        taken += [everything.list.get(i - after, null_on_oob=True).alias(columns[star + 1 + i]) for i in range(after)]
+        taken.append(all_cells.slice(star, many).alias(columns[star][1:]))
+    taken += [
+        all_cells.get(many + star + i, null_on_oob=True).alias(column)
+        for i, column in enumerate(columns[star + 1 :])
+    ]
     return cells.to_frame().select(taken)

@@ -52,6 +52,14 @@ class ProfileTable:
         self._before = (old, self.rows[old])
         return rows
 
+    def peek(self, users: npt.NDArray[np.uint64], partitions: npt.NDArray[np.int32]) -> Rows:
+        """Copies of the rows of ``users`` (m,) of ``partitions`` (m,), blank ones for the unknown; changes nothing."""
+        rows = self._index.find(mix(users, partitions.astype(np.uint64)))
+        known = rows >= 0
+        copies = self.layout.blank(users)
+        copies[known] = self.rows[rows[known]]
+        return copies
+
     def commit(self) -> None:
         """Keep the changes."""
         assert self._open

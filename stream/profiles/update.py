@@ -67,12 +67,12 @@ def learn_vectors(
     vector_row: npt.NDArray[np.int64],
     vectors: npt.NDArray[np.float32],
     settings: ProfileSettings,
-) -> npt.NDArray[np.float32]:
-    """Add what was touched to the decayed profile vectors; returns them, float32 (m, D), as rows hold them.
+) -> None:
+    """Add what was touched to the decayed profile vectors.
 
-    ``vector_row`` int64 (n,) says which of ``vectors`` float32 (v, D) an event touches, -1 for none. Weights decay
-    exponentially from the user's newest event backwards, so the order of arrival does not matter (forward decay:
-    Cormode, Shkapenyuk, Srivastava and Xu, 2009).
+    ``vector_row`` int64 (n,) says which of ``vectors`` float32 (v, D) an event touches, -1 for none: such an event says
+    nothing of taste. Weights decay exponentially from the user's newest event backwards, so the order of arrival does
+    not matter (forward decay: Cormode, Shkapenyuk, Srivastava and Xu, 2009).
     """
     rows, slot = touched.rows, touched.slot
     newest = table.rows["time"][rows]
@@ -81,14 +81,13 @@ def learn_vectors(
     before = np.where(known, table.rows["time"][rows], newest)
     fade = np.exp2(-(newest - before) / settings.half_life_ms).astype(np.float32)
     age = (newest[slot] - batch.time) / settings.half_life_ms
-    coefficient = (batch.weight * np.exp2(-age)).astype(np.float32)
-    coefficient_known = np.where(vector_row >= 0, coefficient, np.float32(0))
+    coefficient = np.where(vector_row >= 0, batch.weight * np.exp2(-age), 0).astype(np.float32)
 
     mass = table.rows["mass"][rows] * fade
     sums = table.rows["vector"][rows].astype(np.float32) * mass[:, None]
     add_vectors(sums, slot, coefficient, vector_row, vectors)
     m = len(rows)
-    mass += np.bincount(slot, np.abs(coefficient_known), m).astype(np.float32)
+    mass += np.bincount(slot, np.abs(coefficient), m).astype(np.float32)
     table.rows["taste"][rows] = table.rows["taste"][rows] * fade + np.bincount(slot, coefficient, m)
     table.rows["mass"][rows] = mass
     table.rows["vector"][rows] = sums / np.where(mass > 0, mass, 1)[:, None]
@@ -96,7 +95,6 @@ def learn_vectors(
     table.rows["events"][rows] += np.bincount(slot, minlength=m).astype(np.uint32)
     table.rows["offset"][rows] = batch.offset[touched.last_event]
     table.rows["session"][rows] = batch.session[touched.last_event]
-    return table.rows["vector"][rows].astype(np.float32)
 
 
 def learn_history(

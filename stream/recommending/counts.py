@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.config import RecommendingSettings
-from stream.recommending.kernels import LAG_DECAY
+from stream.recommending.gathering import LAG_DECAY
 from stream.recommending.tables import Growth, NeighbourTable, heaviest
 
 # Charts are sorted out anew after so many events: sorting costs a millisecond, and a list is hardly worse for counts that
@@ -25,10 +25,39 @@ Floats = npt.NDArray[np.float32]
 class Charts:
     """The heaviest items with their shares of all counts, best first; rows of items, -1 where there are no more."""
 
-    popular: Rows32  # (p,)
-    popular_share: Floats  # (p,)
+    popular: Rows32  # (half-lives, p)
+    popular_share: Floats  # (half-lives, p)
     trending: Rows32  # (cluster ids, t)
     trending_share: Floats  # (cluster ids, t)
+
+
+class Popularity:
+    """How often items are taken, with one half-life, in events."""
+
+    def __init__(self, half_life: float) -> None:
+        self._growth = Growth(half_life)
+        self.counts = np.zeros(0, np.float32)  # by item row
+        self.total = 0.0
+
+    def reserve(self, rows: int) -> None:
+        """Have room for ``rows`` items."""
+        if rows > len(self.counts):
+            grown = np.zeros(max(rows, 2 * len(self.counts)), np.float32)
+            grown[: len(self.counts)] = self.counts
+            self.counts = grown
+
+    def count(self, items: npt.NDArray[np.int64], weights: Floats) -> None:
+        """Count ``items`` (e,) with ``weights`` (e,)."""
+        weighted = weights * np.float32(self._growth.now)
+        np.add.at(self.counts, items, weighted)
+        self.total += float(weighted.sum())
+
+    def advance(self, clock: int) -> None:
+        """Move to ``clock``, in events."""
+        factor = self._growth.advance(clock)
+        if factor != 1.0:
+            self.counts *= np.float32(factor)
+            self.total *= factor
 
 
 class ItemCounts:
@@ -38,11 +67,10 @@ class ItemCounts:
         self._chart_length = chart_length  # of the popular ones
         self._trending_length = settings.candidates
         self._growth = Growth(settings.half_life)
-        self.popularity = np.zeros(0, np.float32)
-        self.popularity_total = 0.0
+        self.popularity = [Popularity(half_life) for half_life in settings.popular_half_lives]
         self.covisits = NeighbourTable(settings.neighbours)
         self.trending = NeighbourTable(settings.trending)  # rows are cluster ids
-        self._clock = 0
+        self._next_sort = 1  # on the clock; a young log's charts are sorted often, so that first users get lists
         self.charts = self._sort(np.empty(0, np.uint64))
 
     def count(
@@ -56,12 +84,11 @@ class ItemCounts:
         """Count e events: their item rows (e,), weights (e,), the user's cluster (e,) or -1, and the rows that the user
         touched before (e, C), newest first, -1 for none. ``keys`` (rows,) are the items' hashes."""
         self._reserve(len(keys))
+        for popularity in self.popularity:
+            popularity.count(items, weights)
         now = np.float32(self._growth.now)
-        weighted = weights * now
-        np.add.at(self.popularity, items, weighted)
-        self.popularity_total += float(weighted.sum())
         self.trending.reserve(int(clusters.max(initial=-1)) + 1)
-        self.trending.add(clusters.astype(np.int64), items, weighted)
+        self.trending.add(clusters.astype(np.int64), items, weights * now)
         depth = context.shape[1]
         after, before = np.repeat(items, depth), context.ravel()
         lag = np.tile(LAG_DECAY ** np.arange(depth, dtype=np.float32) * now, len(items))
@@ -70,27 +97,38 @@ class ItemCounts:
 
     def advance(self, clock: int, keys: npt.NDArray[np.uint64]) -> None:
         """Move to ``clock``, in events; older counts fade, and charts are sorted out when it is time."""
+        for popularity in self.popularity:
+            popularity.advance(clock)
         factor = self._growth.advance(clock)
         if factor != 1.0:
-            self.popularity *= np.float32(factor)
-            self.popularity_total *= factor
             self.covisits.scale(factor)
             self.trending.scale(factor)
-        if clock // SORT_EVERY != self._clock // SORT_EVERY:
+        if clock >= self._next_sort:
             self.charts = self._sort(keys)
-        self._clock = clock
+            self._next_sort = clock + min(SORT_EVERY, clock)
+
+    @property
+    def now(self) -> float:
+        """The weight of a pair counted now."""
+        return self._growth.now
+
+    def popular_shares(self) -> tuple[tuple[Floats, ...], Floats]:
+        """Counts by half-life, each (rows,), and what makes shares of them, (half-lives,)."""
+        totals = np.array([popularity.total or 1.0 for popularity in self.popularity])
+        return tuple(p.counts for p in self.popularity), (1 / totals).astype(np.float32)
 
     def _reserve(self, rows: int) -> None:
         self.covisits.reserve(rows)
-        if rows > len(self.popularity):
-            grown = np.zeros(max(rows, 2 * len(self.popularity)), np.float32)
-            grown[: len(self.popularity)] = self.popularity
-            self.popularity = grown
+        for popularity in self.popularity:
+            popularity.reserve(rows)
 
     def _sort(self, keys: npt.NDArray[np.uint64]) -> Charts:
-        popular = heaviest(self.popularity, self._chart_length)
-        popular = popular[np.lexsort((keys[popular], -self.popularity[popular]))]
-        share = self.popularity[popular] / np.float32(max(self.popularity_total, 1e-9))
+        popular = np.full((len(self.popularity), self._chart_length), -1, np.int32)
+        share = np.zeros(popular.shape, np.float32)
+        for p, popularity in enumerate(self.popularity):
+            items = heaviest(popularity.counts, self._chart_length, keys)
+            popular[p, : len(items)] = items
+            share[p, : len(items)] = popularity.counts[items] / np.float32(popularity.total or 1.0)
         clusters = len(self.trending.totals)
         trending = np.full((clusters, self._trending_length), -1, np.int32)
         trending_share = np.zeros((clusters, self._trending_length), np.float32)

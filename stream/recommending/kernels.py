@@ -1,94 +1,137 @@
-"""Candidates, their blend and the best of them, one user at a time over whole arrays."""
+"""From candidates to lists: blend, prune, describe, rank; and to the lists that the ranker learns from."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-POPULAR, TRENDING, COVISITATION, CONTENT = 0, 1, 2, 3
-# Weight of a user's items by how long ago they were touched, from the newest on: the tenth last counts an eighth.
-LAG_DECAY = np.float32(0.8)
-# Temperature of the softmax over cosines in a shortlist: cosines of a good and of a middling match differ by about .1 to
-# .2; lower trusts the nearest item alone, higher makes every item alike.
-TEMPERATURE = np.float32(0.08)
+from stream.recommending.gathering import EXTRA, HEAVIEST, NEWEST, capacity, gather
+
+# Candidates that the ranker sees, the best by the sources' mixture: ranking costs 0.1 microseconds each.
+PRUNE = 128
+# Features besides the log shares of the sources: mixture, heaviest count, newest item's share, cosine, history, cluster.
+MORE_FEATURES = 6
+LEAST_SHARE = np.float32(1e-6)  # stands for "not proposed"; its logarithm is the scale's lower end
 
 
 @njit(cache=True, inline="always")
-def _offer(row, source, share, place, items, shares, n):  # type: ignore[no-untyped-def]
-    """Give candidate ``row`` the share of one source; returns the number of candidates. place: -1 free, -2 barred."""
-    at = place[row]
-    if at == -2:
-        return n
-    if at < 0:
-        at = n
-        n += 1
-        place[row] = at
-        items[at] = row
-        for s in range(shares.shape[1]):
-            shares[at, s] = 0
-    shares[at, source] += share
-    return n
+def _scaled_log(share):  # type: ignore[no-untyped-def]
+    """Logarithm of a share, from -2 for none to 2 for all: networks learn badly from features of unequal scale."""
+    return (np.log(max(share, LEAST_SHARE)) + np.float32(6.9)) / np.float32(3.45)
 
 
 @njit(cache=True, fastmath=True)
-def gather(history, cluster, vector, views, item_vectors, covisits, place, items, shares):  # type: ignore[no-untyped-def]
-    """Collect one user's candidates.
-
-    ``history`` int32 (R,) item rows, newest first, -1 none; ``cluster`` row of the cluster views or -1; ``vector``
-    float32 (d,) unit or zeros. ``views`` as of ``Views.arrays``; ``covisits`` (ids, counts, totals). ``place`` int32 (items,)
-    scratch: -2 where an item is barred, else -1; it comes back with candidates in it, for the caller to clear.
-    Fills ``items`` int32 (cap,) and ``shares`` float32 (cap, sources); returns how many.
-    """
-    popular, popular_share, trending, trending_share, content = views
-    n = 0
-    for q in range(len(popular)):
-        n = _offer(popular[q], POPULAR, popular_share[q], place, items, shares, n)
-    total = np.float32(0)
-    lag = np.float32(1)
-    for q in range(len(history)):
-        if history[q] >= 0:
-            total += lag
-            lag *= LAG_DECAY
-    lag = np.float32(1)
-    ids, counts, totals = covisits
-    for q in range(len(history)):
-        r = history[q]
-        if r < 0:
-            continue
-        if r < len(totals) and totals[r] > 0:
-            scale = lag / (total * totals[r])
-            for w in range(ids.shape[1]):
-                if ids[r, w] >= 0:
-                    n = _offer(ids[r, w], COVISITATION, scale * counts[r, w], place, items, shares, n)
-        lag *= LAG_DECAY
-    if 0 <= cluster < len(trending):
-        for q in range(trending.shape[1]):
-            if trending[cluster, q] < 0:
-                break
-            n = _offer(trending[cluster, q], TRENDING, trending_share[cluster, q], place, items, shares, n)
-    if cluster < 0 or cluster >= len(content):
-        return n
-    sims = np.empty(content.shape[1], np.float32)
-    norm = np.float32(0)
-    for q in range(content.shape[1]):
-        r = content[cluster, q]
-        if r < 0:
-            break
-        dot = np.float32(0)
-        for j in range(len(vector)):
-            dot += vector[j] * item_vectors[r, j]
-        sims[q] = np.exp((dot - 1) / TEMPERATURE)
-        norm += sims[q]
-    for q in range(content.shape[1]):
-        r = content[cluster, q]
-        if r < 0:
-            break
-        n = _offer(r, CONTENT, sims[q] / norm, place, items, shares, n)
-    return n
+def _mix(shares, weights, n, mixed):  # type: ignore[no-untyped-def]
+    for c in range(n):
+        score = np.float32(0)
+        for s in range(len(weights)):
+            score += weights[s] * shares[c, s]
+        mixed[c] = score
 
 
 @njit(cache=True)
-def _bar(seen, available, place):  # type: ignore[no-untyped-def]
+def _prune(items, mixed, n, available, most, chosen):  # type: ignore[no-untyped-def]
+    """Places of the ``most`` available candidates that the mixture likes best, into ``chosen``; returns how many."""
+    m = 0
+    for c in range(n):
+        if available[items[c]]:
+            chosen[m] = c
+            m += 1
+    if m <= most:
+        return m
+    least = -np.partition(-mixed[chosen[:m]], most - 1)[most - 1]
+    equals = most - (mixed[chosen[:m]] > least).sum()  # so many of those at the cut have room
+    kept = 0
+    for q in range(m):
+        c = chosen[q]
+        if mixed[c] == least:
+            equals -= 1
+        if mixed[c] > least or (mixed[c] == least and equals >= 0):
+            chosen[kept] = c
+            kept += 1
+    return kept
+
+
+@njit(cache=True, fastmath=True)
+def _describe(items, shares, mixed, chosen, m, popularity, vector, item_vectors, length, cluster, out):  # type: ignore[no-untyped-def]
+    """Features of the chosen candidates into ``out`` float32 (m, F)."""
+    counts, scale = popularity
+    sources = shares.shape[1] - EXTRA
+    known = np.float32(1 if cluster >= 0 else -1)
+    past = np.log1p(np.float32(length)) / 2 - 1
+    for q in range(m):
+        c = chosen[q]
+        row = items[c]
+        for s in range(sources):
+            out[q, s] = _scaled_log(shares[c, s])
+        for p in range(len(counts)):
+            out[q, p] = _scaled_log(counts[p][row] * scale[p]) if row < len(counts[p]) else np.float32(-2)
+        dot = np.float32(0)
+        for j in range(len(vector)):
+            dot += vector[j] * item_vectors[row, j]
+        out[q, sources] = _scaled_log(mixed[c])
+        out[q, sources + 1] = np.log1p(shares[c, sources + HEAVIEST]) / 2
+        out[q, sources + 2] = _scaled_log(shares[c, sources + NEWEST])
+        out[q, sources + 3] = 3 * dot
+        out[q, sources + 4] = past
+        out[q, sources + 5] = known
+
+
+@njit(cache=True, fastmath=True)
+def score_features(X, m, ranker, out):  # type: ignore[no-untyped-def]
+    """Scores of the first ``m`` rows of ``X`` (cap, F): a linear part beside one hidden layer of rectified units."""
+    linear, W, b, v = ranker
+    hidden = np.empty(len(b), np.float32)
+    for q in range(m):
+        score = np.float32(0)
+        for h in range(len(b)):
+            hidden[h] = b[h]
+        for f in range(len(linear)):
+            x = X[q, f]
+            score += linear[f] * x
+            for h in range(len(b)):
+                hidden[h] += x * W[f, h]
+        for h in range(len(b)):
+            if hidden[h] > 0:
+                score += hidden[h] * v[h]
+        out[q] = score
+
+
+@njit(cache=True)
+def _best(items, chosen, scores, m, tie, top):  # type: ignore[no-untyped-def]
+    """Places in ``chosen`` of the highest scores into ``top`` (k,), ties by ``tie`` of the item; returns how many."""
+    k = len(top)
+    n = 0
+    for c in range(m):
+        q = n if n < k else k - 1
+        if n == k and not _before(c, top[q], items, chosen, scores, tie):
+            continue
+        while q > 0 and _before(c, top[q - 1], items, chosen, scores, tie):
+            top[q] = top[q - 1]
+            q -= 1
+        top[q] = c
+        n = min(n + 1, k)
+    return n
+
+
+@njit(cache=True, inline="always")
+def _before(a, b, items, chosen, scores, tie):  # type: ignore[no-untyped-def]
+    if scores[a] != scores[b]:
+        return scores[a] > scores[b]
+    return tie[items[chosen[a]]] < tie[items[chosen[b]]]
+
+
+@njit(cache=True)
+def _leading_source(shares, weights, c):  # type: ignore[no-untyped-def]
+    best = 0
+    for s in range(1, len(weights)):
+        if weights[s] * shares[c, s] > weights[best] * shares[c, best]:
+            best = s
+    return best
+
+
+@njit(cache=True)
+def _bar(seen, place):  # type: ignore[no-untyped-def]
     for q in range(len(seen)):
         if seen[q] >= 0:
             place[seen[q]] = -2
@@ -104,99 +147,85 @@ def _clear(seen, items, n, place):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _best(items, scores, n, available, tie, top, top_score):  # type: ignore[no-untyped-def]
-    """Candidate places of the highest scores into ``top`` (k,), ties by ``tie`` of the item; returns how many."""
-    k = len(top)
-    m = 0
-    for c in range(n):
-        if scores[c] <= 0 or not available[items[c]]:
-            continue
-        if m == k and scores[c] < top_score[m - 1]:
-            continue
-        q = m if m < k else k - 1
-        if m == k and scores[c] == top_score[q] and tie[items[c]] > tie[items[top[q]]]:
-            continue
-        while q > 0 and (
-            top_score[q - 1] < scores[c]
-            or (top_score[q - 1] == scores[c] and tie[items[top[q - 1]]] > tie[items[c]])
-        ):
-            top_score[q] = top_score[q - 1]
-            top[q] = top[q - 1]
-            q -= 1
-        top_score[q] = scores[c]
-        top[q] = c
-        if m < k:
-            m += 1
-    return m
-
-
-@njit(cache=True, fastmath=True)
-def make_lists(history, seen, cluster, vectors, weights, views, item_vectors, covisits, available, tie, out_item, out_score, out_source):  # type: ignore[no-untyped-def]
+def make_lists(history, seen, length, cluster, vectors, weights, views, popularity, item_vectors, covisits, ranker, available, tie, out_item, out_score, out_source):  # type: ignore[no-untyped-def]
     """Lists for m users.
 
-    ``history`` int32 (m, R) and ``seen`` int32 (m, H): item rows, -1 none; ``cluster`` int64 (m,); ``vectors`` float32 (m, d);
-    ``weights`` float32 (m, sources); ``available`` bool and ``tie`` uint64 (items,). Fills ``out_item`` int32 (m, k) with
-    item rows, best first, -1 where there are no more, ``out_score`` float32, and ``out_source`` uint8: which source
-    contributes most.
+    ``history`` int32 (m, R) and ``seen`` int32 (m, H): item rows, -1 none; ``length`` int64 (m,) of the history; ``cluster``
+    int64 (m,); ``vectors`` float32 (m, d); ``weights`` float32 (m, sources) of the mixture; ``popularity`` (counts by half-life,
+    what makes them shares); ``available`` bool and ``tie`` uint64 (items,). Fills ``out_item`` int32 (m, k) with item rows, best
+    first, -1 where there are no more, ``out_score`` float32, and ``out_source`` uint8: which source contributes most.
     """
-    popular, _, trending, _, content = views
-    cap = len(popular) + trending.shape[1] + content.shape[1] + history.shape[1] * covisits[0].shape[1]
+    cap = capacity(views, covisits, history)
     sources = weights.shape[1]
     place = np.full(len(available), -1, np.int32)
     items = np.empty(cap, np.int32)
-    shares = np.empty((cap, sources), np.float32)
-    scores = np.empty(cap, np.float32)
-    k = out_item.shape[1]
-    top = np.empty(k, np.int64)
-    top_score = np.empty(k, np.float32)
+    shares = np.empty((cap, sources + EXTRA), np.float32)
+    mixed = np.empty(cap, np.float32)
+    chosen = np.empty(cap, np.int64)
+    X = np.empty((max(PRUNE, 1), sources + MORE_FEATURES), np.float32)
+    scores = np.empty(PRUNE, np.float32)
+    top = np.empty(out_item.shape[1], np.int64)
     for u in range(len(history)):
-        _bar(seen[u], available, place)
+        _bar(seen[u], place)
         n = gather(history[u], cluster[u], vectors[u], views, item_vectors, covisits, place, items, shares)
-        for c in range(n):
-            score = np.float32(0)
-            for s in range(sources):
-                score += weights[u, s] * shares[c, s]
-            scores[c] = score
-        m = _best(items, scores, n, available, tie, top, top_score)
-        for q in range(k):
-            out_item[u, q] = -1
-            if q < m:
-                c = top[q]
-                out_item[u, q] = items[c]
-                out_score[u, q] = scores[c]
-                best = 0
-                for s in range(1, sources):
-                    if weights[u, s] * shares[c, s] > weights[u, best] * shares[c, best]:
-                        best = s
-                out_source[u, q] = best
+        _mix(shares, weights[u], n, mixed)
+        m = _prune(items, mixed, n, available, PRUNE, chosen)
+        _describe(items, shares, mixed, chosen, m, popularity, vectors[u], item_vectors, length[u], cluster[u], X)
+        score_features(X, m, ranker, scores)
+        listed = _best(items, chosen, scores, m, tie, top)
+        out_item[u, :] = -1
+        for q in range(listed):
+            c = chosen[top[q]]
+            out_item[u, q] = items[c]
+            out_score[u, q] = scores[top[q]]
+            out_source[u, q] = _leading_source(shares, weights[u], c)
         _clear(seen[u], items, n, place)
 
 
-@njit(cache=True, fastmath=True)
-def teach(target, history, cluster, vectors, weights, situations, views, item_vectors, covisits, out):  # type: ignore[no-untyped-def]
-    """Add to ``out`` float32 (situations, sources) each source's responsibility for the items that users took.
+@njit(cache=True)
+def sample_lists(target, first, history, length, cluster, vectors, weights, situations, views, popularity, item_vectors, covisits, available, taught, features, hit, size):  # type: ignore[no-untyped-def]
+    """What might have been listed for m users just before they took something, and what they took.
 
-    ``target`` int32 (m,) item rows; the rest as in ``make_lists``, from before the item was taken. An item that no source
-    proposed teaches nothing.
+    User u took the item rows ``target[first[u]:first[u + 1]]`` (int32); the rest is as in ``make_lists``, as it was then. Adds to
+    ``taught`` float32 (situations, sources) each source's responsibility for what was taken, and fills ``features`` float32
+    (cap, F) and ``hit`` bool (cap,) with the pruned candidates of users of whose items some are among them; ``size``
+    int32 (m,) says how many of each user. Returns how many in all.
     """
-    popular, _, trending, _, content = views
-    cap = len(popular) + trending.shape[1] + content.shape[1] + history.shape[1] * covisits[0].shape[1]
+    cap = capacity(views, covisits, history)
     sources = weights.shape[1]
-    place = np.full(len(item_vectors), -1, np.int32)
+    place = np.full(len(available), -1, np.int32)
     items = np.empty(cap, np.int32)
-    shares = np.empty((cap, sources), np.float32)
-    for u in range(len(target)):
+    shares = np.empty((cap, sources + EXTRA), np.float32)
+    mixed = np.empty(cap, np.float32)
+    chosen = np.empty(cap, np.int64)
+    at = 0
+    for u in range(len(history)):
+        size[u] = 0
         n = gather(history[u], cluster[u], vectors[u], views, item_vectors, covisits, place, items, shares)
-        at = place[target[u]]
-        if at >= 0:
-            norm = np.float32(0)
-            for s in range(sources):
-                norm += weights[u, s] * shares[at, s]
-            if norm > 0:
+        _mix(shares, weights[u], n, mixed)
+        took = target[first[u] : first[u + 1]]
+        for t in took:
+            c = place[t]
+            if c >= 0 and mixed[c] > 0:
                 for s in range(sources):
-                    out[situations[u], s] += weights[u, s] * shares[at, s] / norm
+                    taught[situations[u], s] += weights[u, s] * shares[c, s] / mixed[c]
         for c in range(n):
             place[items[c]] = -1
+        most = features.shape[0] // len(history)
+        m = _prune(items, mixed, n, available, most, chosen)
+        X = features[at : at + m]
+        _describe(items, shares, mixed, chosen, m, popularity, vectors[u], item_vectors, length[u], cluster[u], X)
+        hits = 0
+        for q in range(m):
+            hit[at + q] = False
+            for t in took:
+                if items[chosen[q]] == t:
+                    hit[at + q] = True
+                    hits += 1
+        if hits:
+            size[u] = m
+            at += m
+    return at
 
 
 @njit(cache=True)
@@ -218,25 +247,23 @@ def published_rank(rows, item, weight, list_item, history_item, popular, exclude
             if list_item[r, q] == item[i]:
                 rank[i] = q
                 break
-        at = -1
-        for q in range(len(popular)):
-            if popular[q] == item[i]:
-                at = q
-                break
-        if at < 0:
-            continue
         skipped = 0
-        if exclude_seen:
-            for q in range(at + 1):
-                for h in range(history_item.shape[1]):
-                    if history_item[r, h] == 0:
-                        break
-                    if history_item[r, h] == popular[q]:
-                        skipped += 1
-                        if q == at:
-                            at = -1
-                        break
-                if at < 0:
-                    break
-        if at >= 0 and at - skipped < k:
-            popular_rank[i] = at - skipped
+        for q in range(len(popular)):
+            if q - skipped >= k:
+                break
+            seen = exclude_seen and _holds(history_item[r], popular[q])
+            skipped += seen
+            if popular[q] == item[i]:
+                if not seen:
+                    popular_rank[i] = q - skipped
+                break
+
+
+@njit(cache=True)
+def _holds(history, item):  # type: ignore[no-untyped-def]
+    for h in range(len(history)):
+        if history[h] == 0:
+            return False
+        if history[h] == item:
+            return True
+    return False

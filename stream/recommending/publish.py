@@ -35,7 +35,7 @@ def publish_lists(
     table["list_source"][rows] = lists.source
     table["list_id"][rows] = hash_texts(names)
     table["user_seq"][rows] += np.uint32(1)
-    writer = ListWriter(catalogue, model.labels, model.item_ids)
+    writer = ListWriter(catalogue, model.labels, model.item_ids, model.sources)
     heads = _heads(names, events, touched, profiles, model.version, encoder_id, provenance)
     lengths = (lists.item >= 0).sum(axis=1).tolist()
     items, scores, sources = lists.item.tolist(), lists.score.tolist(), lists.source.tolist()
@@ -68,9 +68,11 @@ def _heads(
         np.bincount(touched.slot, minlength=len(names)).tolist(),
         rows["time"].tolist(),
         events.ingest_time[last].tolist(),
+        [model_version] * len(names),
+        [encoder_id] * len(names),
         strict=True,
     )
-    return [Published(*column, model_version, encoder_id) for column in columns]
+    return [Published(*column) for column in columns]
 
 
 def _offsets(events: EventBatch, touched: Touched) -> list[list[int]]:

@@ -25,35 +25,20 @@ class Readers:
     vectors: npt.NDArray[np.float32]  # (m, d) projected unit vectors, zeros where there is none
 
 
-def readers_now(
+def read_profiles(
     rows: Rows,
     cluster: npt.NDArray[np.int64],
     vectors: npt.NDArray[np.float32],
     index: HashIndex,
     settings: RecommendingSettings,
 ) -> Readers:
-    """The users of profile ``rows`` (m,) as they are."""
+    """The users of profile ``rows`` (m,)."""
     items = item_rows(rows["history_item"], index)
     recent = slice(None, settings.recent)
     liked = np.where(rows["history_weight"][:, recent] > 0, items[:, recent], np.int32(-1))
     seen = items if settings.exclude_seen else items[:, :0]
     length = np.count_nonzero(rows["history_item"], axis=1).astype(np.int64)
     return Readers(np.ascontiguousarray(liked), seen, length, cluster, vectors)
-
-
-def readers_before(
-    context: npt.NDArray[np.uint64],
-    cluster: npt.NDArray[np.int64],
-    vectors: npt.NDArray[np.float32],
-    index: HashIndex,
-) -> Readers:
-    """The users of m events as they were before them: ``context`` (m, R) of what they had touched, newest first.
-
-    Nothing counts as seen: whether an event is of an item new to its user is known already.
-    """
-    items = item_rows(context, index)
-    length = np.count_nonzero(context, axis=1).astype(np.int64)
-    return Readers(items, items[:, :0], length, cluster, vectors)
 
 
 def item_rows(items: npt.NDArray[np.uint64], index: HashIndex) -> Rows32:

@@ -12,8 +12,11 @@ from stream.config import RecommendingSettings
 from stream.events.batch import EventBatch
 from stream.model import Model
 from stream.profiles.layout import Rows
-from stream.recommending.kernels import make_lists, published_rank, teach
-from stream.recommending.mixture import SITUATIONS, SOURCES, situation
+from stream.recommending.kernels import make_lists, published_rank, sample_lists
+from stream.recommending.kernels import MORE_FEATURES
+from stream.recommending.lessons import Lessons
+from stream.recommending.mixture import situation
+from stream.recommending.ranker import SampledLists
 from stream.recommending.readers import Readers
 from stream.recommending.tables import heaviest
 
@@ -22,8 +25,8 @@ SHORTLIST = 256
 # Centres move slowly: shortlists by content are drawn up anew after so many events, at the cost of one product of all
 # centres with all items.
 SHORTLIST_EVERY = 8_192
-# Items taken from which the weights of the sources are learnt, per batch; more would teach little and cost as much as lists.
-TAUGHT_PER_BATCH = 256
+# Candidates that a sampled list keeps, the best by the sources' mixture: those that are hard to tell from what was taken.
+SAMPLED_CANDIDATES = 64
 
 Rows32 = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
@@ -34,8 +37,8 @@ class Lists:
     """m lists of at most k items, best first."""
 
     item: Rows32  # (m, k) item rows, -1 where there are no more
-    score: Floats  # (m, k) probability that it is taken next, as the mixture has it
-    source: npt.NDArray[np.uint8]  # (m, k) index into SOURCES: which contributes most
+    score: Floats  # (m, k) the ranker's; a difference of 1 is a factor of e in likelihood
+    source: npt.NDArray[np.uint8]  # (m, k) index into ``source_names``: which contributes most
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ class Recommender:
         self._content = np.full((int(clusters.ids.max()) + 1, SHORTLIST), -1, np.int32)
         for cluster, centre in zip(clusters.ids.tolist(), clusters.centres, strict=True):
             nearness = np.where(listable, self._item_vectors @ centre + np.float32(2), np.float32(0))
-            top = heaviest(nearness, SHORTLIST)
+            top = heaviest(nearness, SHORTLIST, model.index.keys)
             self._content[cluster, : len(top)] = top
 
     def recommend(self, readers: Readers, model: Model, now: int) -> Lists:
@@ -86,13 +89,16 @@ class Recommender:
         make_lists(
             readers.history,
             readers.seen,
+            readers.length,
             readers.cluster,
             readers.vectors,
             model.mixture.weights[situation(readers.length)],
             self._views(model),
+            model.items.popular_shares(),
             self._vectors_for(model),
             self._covisits(model),
-            self.catalogue.available & (self.catalogue.available_from <= now),
+            model.ranker.arrays(),
+            self._on_offer(now),
             model.index.keys,
             out.item,
             out.score,
@@ -100,43 +106,61 @@ class Recommender:
         )
         return out
 
-    def responsibilities(self, target: Rows32, readers: Readers, model: Model) -> Floats:
-        """What each source had to do with the items ``target`` (m,) that ``readers`` took next.
+    def sample(self, lessons: Lessons, readers: Readers, model: Model, now: int) -> tuple[Floats, SampledLists]:
+        """What the sources had to do with what l ``readers`` took, and the lists they might have had before.
 
-        float32 (SITUATIONS, sources); of targets of -1, and of more than are taught per batch, nothing.
+        The first is float32 (situations, sources): responsibilities, summed.
         """
-        taught = np.zeros((SITUATIONS, len(SOURCES)), np.float32)
-        chosen = np.flatnonzero(target >= 0)
-        if len(chosen) > TAUGHT_PER_BATCH:
-            chosen = chosen[np.linspace(0, len(chosen) - 1, TAUGHT_PER_BATCH).astype(np.int64)]
-        situations = situation(readers.length[chosen])
-        teach(
-            target[chosen],
-            readers.history[chosen],
-            readers.cluster[chosen],
-            readers.vectors[chosen],
+        users, sources = len(readers.cluster), len(model.sources)
+        taught = np.zeros_like(model.mixture.sums, np.float32)
+        if not users:
+            return taught, SampledLists.none(sources)
+        situations = situation(readers.length)
+        features = np.empty((users * SAMPLED_CANDIDATES, sources + MORE_FEATURES), np.float32)
+        hit = np.empty(len(features), np.bool_)
+        size = np.empty(users, np.int32)
+        n = sample_lists(
+            lessons.target,
+            lessons.first,
+            readers.history,
+            readers.length,
+            readers.cluster,
+            readers.vectors,
             model.mixture.weights[situations],
             situations,
             self._views(model),
+            model.items.popular_shares(),
             self._vectors_for(model),
             self._covisits(model),
+            self._on_offer(now),
             taught,
+            features,
+            hit,
+            size,
         )
-        return taught
+        return taught, SampledLists(size[size > 0], features[:n].astype(np.float16), hit[:n].copy())
+
+    def _on_offer(self, now: int) -> npt.NDArray[np.bool_]:
+        return self.catalogue.available & (self.catalogue.available_from <= now)
+
+    def popular(self, model: Model) -> Rows32:
+        """What lists are measured against: item rows by popularity at the middle half-life, best first."""
+        charts = model.items.charts.popular
+        chart = charts[len(charts) // 2]
+        return chart[chart >= 0]
 
     def score_published(
         self, events: EventBatch, rows: npt.NDArray[np.int64], profiles: Rows, model: Model
     ) -> Answers:
         """How ``events`` (n,), of users at ``rows`` (n,) of ``profiles``, met the lists last published."""
         answers = Answers(np.empty(len(rows), np.int16), np.empty(len(rows), np.int16))
-        popular = model.items.charts.popular
         published_rank(
             rows,
             events.item,
             events.weight,
             profiles["list_item"],
             profiles["history_item"],
-            model.index.keys[popular[self.catalogue.available[popular]]],
+            model.index.keys[self.popular(model)],
             self.settings.exclude_seen,
             answers.rank,
             answers.popular_rank,
@@ -161,5 +185,6 @@ class Recommender:
         return self._item_vectors
 
     @staticmethod
-    def _covisits(model: Model) -> tuple[Rows32, Floats, Floats]:
-        return model.items.covisits.ids, model.items.covisits.counts, model.items.covisits.totals
+    def _covisits(model: Model) -> tuple[Rows32, Floats, Floats, np.float32]:
+        covisits = model.items.covisits
+        return covisits.ids, covisits.counts, covisits.totals, np.float32(model.items.now)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from stream.catalogue import Catalogue
-from stream.recommending.mixture import SOURCES
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,14 @@ class Published:
 class ListWriter:
     """Writes lists; what is the same in many of them is written as JSON once."""
 
-    def __init__(self, catalogue: Catalogue, labels: Mapping[int, str], item_ids: Mapping[int, str]) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        labels: Mapping[int, str],
+        item_ids: Mapping[int, str],
+        sources: Sequence[str],
+    ) -> None:
+        self._sources = sources
         self._catalogue = catalogue
         self._labels = labels
         self._item_ids = item_ids
@@ -76,7 +82,7 @@ class ListWriter:
         return b'%b,"score":%.5g,"source":"%b","reason":%b}' % (
             item[:-1],
             score,
-            SOURCES[source].encode(),
+            self._sources[source].encode(),
             self._reason(source, cluster),
         )
 
@@ -89,6 +95,6 @@ class ListWriter:
                 "trending": f"popular in {label or 'your cluster'}",
                 "co-visitation": "taken with what you took",
                 "content": "like what you took",
-            }[SOURCES[source]]
+            }[self._sources[source]]
             found = self._reasons[source, label] = orjson.dumps(text)
         return found

@@ -101,8 +101,18 @@ class NeighbourTable:
         self.totals *= np.float32(factor)
 
 
-def heaviest(scores: npt.NDArray[np.float32], n: int) -> npt.NDArray[np.int32]:
-    """Indices of the at most ``n`` largest positive ``scores``, largest first, ties by index; int32 (<= n,)."""
-    top = np.argpartition(-scores, n - 1)[:n] if n < len(scores) else np.arange(len(scores))
-    top = top[scores[top] > 0]
-    return top[np.lexsort((top, -scores[top]))].astype(np.int32)
+def heaviest(
+    scores: npt.NDArray[np.float32], n: int, keys: npt.NDArray[np.uint64]
+) -> npt.NDArray[np.int32]:
+    """Give the indices of the ``n`` largest positive ``scores``, largest first, or of all; int32 (<= n,).
+
+    Ties go by ``keys``, those at the cut too: rows differ between processes, hashes do not.
+
+    Examples
+    --------
+    >>> heaviest(np.array([1, 3, 1, 0], np.float32), 2, np.array([9, 8, 7, 6], np.uint64))
+    array([1, 2], dtype=int32)
+    """
+    least = np.partition(scores, -n)[-n] if n < len(scores) else 0
+    top = np.flatnonzero((scores > 0) & (scores >= least))
+    return top[np.lexsort((keys[top], -scores[top]))][:n].astype(np.int32)

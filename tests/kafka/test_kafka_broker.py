@@ -1,0 +1,136 @@
+"""What only a real Kafka can show: append times, restarts in the middle, the newer group protocol."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stream.broker.embedded import EmbeddedKafka
+from stream.broker.interface import GroupConsumer, TopicSpec
+from stream.broker.kafka import KafkaBroker
+from stream.broker.kafka_reader import KafkaReader
+from stream.broker.topics import Topics, ensure_topics
+from stream.errors import BrokerError, ConfigError
+
+PATIENCE = 30.0
+
+
+def values(reader: KafkaReader) -> list[bytes | None]:
+    try:
+        return [v for r in reader.read_to_end(PATIENCE) for v in r.values]
+    finally:
+        reader.close()
+
+
+def poll_until_assigned(consumer: GroupConsumer, n: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while len(consumer.assignment()) < n:
+        consumer.poll(1, 0.1)
+        assert time.monotonic() < deadline, "not in time"
+
+
+def test_shoals_topics_can_be_created_and_are_as_specified(
+    kafka: EmbeddedKafka, broker_settings: Any
+) -> None:
+    settings = broker_settings(partitions=3)
+    broker, topics = KafkaBroker(settings, kafka.bootstrap_servers), Topics(settings)
+    assert ensure_topics(broker, topics, settings) == 3
+    assert ensure_topics(broker, topics, broker_settings(partitions=5)) == 3, "what exists decides"
+    assert {t.name: broker.partitions(t.name) for t in topics}[topics.model_updates.name] == 1
+
+
+def test_events_carry_the_time_of_their_arrival(kafka: EmbeddedKafka, broker_settings: Any) -> None:
+    settings = broker_settings(partitions=1)
+    broker, topics = KafkaBroker(settings, kafka.bootstrap_servers), Topics(settings)
+    ensure_topics(broker, topics, settings)
+    publisher = broker.publisher()
+    publisher._producer.produce(
+        topics.events.name, b"{}", timestamp=1_000
+    )  # the producer's clock is of no account
+    publisher.close()
+    (records,) = broker.reader(topics.events.name, "earliest").read_to_end(PATIENCE)
+    assert abs(records.timestamp[0] - time.time() * 1000) < 60_000
+
+
+def test_a_commit_outlasts_a_restart_of_the_broker(tmp_path: Path, broker_settings: Any) -> None:
+    settings = broker_settings(transaction_timeout_ms=60_000)
+    topic = settings.prefix + "topic"
+    with EmbeddedKafka(tmp_path / "kafka", heap_mb=256) as kafka:
+        broker = KafkaBroker(settings, kafka.bootstrap_servers)
+        broker.create_topics([TopicSpec(topic, 1)])
+        producer = broker.transactional_producer(settings.prefix + "p")
+        producer.begin()
+        producer.send(topic, 0, [None], [b"once"])
+        producer._producer.flush(PATIENCE)
+        kafka.kill()
+        restart = threading.Timer(1.0, kafka.start)
+        restart.start()
+        producer.commit()
+        restart.join()
+        assert values(broker.reader(topic, "earliest")) == [b"once"]
+        producer.close()
+
+
+def test_the_newer_group_protocol_works_as_the_older(kafka: EmbeddedKafka, broker_settings: Any) -> None:
+    settings = broker_settings()
+    newer = settings.model_copy(update={"librdkafka": {}})
+    newer = type(settings).model_validate(newer.model_dump() | {"librdkafka": {"group.protocol": "consumer"}})
+    broker, topic = KafkaBroker(newer, kafka.bootstrap_servers), settings.prefix + "topic"
+    broker.create_topics([TopicSpec(topic, 2)])
+    consumer = broker.subscribe(topic, settings.prefix + "g")
+    poll_until_assigned(consumer, 2)
+    producer = broker.transactional_producer(settings.prefix + "p")
+    producer.begin()
+    producer.send(topic, 0, [None], [b"x"])
+    producer.send_offsets(consumer, {0: 0, 1: 0})
+    producer.commit()
+    producer.close()
+    consumer.close()
+
+
+def test_a_record_that_is_too_large_is_refused_and_the_transaction_can_be_aborted(
+    kafka: EmbeddedKafka, broker_settings: Any
+) -> None:
+    settings = broker_settings()
+    broker, topic = KafkaBroker(settings, kafka.bootstrap_servers), settings.prefix + "topic"
+    broker.create_topics([TopicSpec(topic, 1)])
+    producer = broker.transactional_producer(settings.prefix + "p")
+    producer.begin()
+    with pytest.raises(BrokerError, match="MSG_SIZE_TOO_LARGE"):
+        producer.send(topic, 0, [None], [bytes(2_000_000)])
+    producer.abort()
+    producer.begin()
+    producer.send(topic, 0, [None], [b"small"])
+    producer.commit()
+    producer.close()
+    assert values(broker.reader(topic, "earliest")) == [b"small"]
+
+
+def test_a_batch_larger_than_the_buffer_waits_for_room(kafka: EmbeddedKafka, broker_settings: Any) -> None:
+    settings = broker_settings(librdkafka={"queue.buffering.max.messages": "100"})
+    broker, topic = KafkaBroker(settings, kafka.bootstrap_servers), settings.prefix + "topic"
+    broker.create_topics([TopicSpec(topic, 1)])
+    sent: list[bytes | None] = [str(i).encode() for i in range(1_000)]
+    producer = broker.transactional_producer(settings.prefix + "p")
+    producer.begin()
+    producer.send(topic, 0, [None] * 1_000, sent)
+    producer.commit()
+    producer.close()
+    publisher = broker.publisher()
+    publisher.send(topic, [None] * 1_000, sent)
+    publisher.close()
+    assert values(broker.reader(topic, "earliest")) == sent + sent
+
+
+def test_a_wrong_setting_is_named_and_its_value_is_not(broker_settings: Any) -> None:
+    settings = broker_settings(librdkafka={"security.protocol": "hunter2"})
+    broker = KafkaBroker(settings, "127.0.0.1:1")
+    with pytest.raises(ConfigError, match=r"security\.protocol") as caught:
+        broker.publisher()
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__

@@ -1,0 +1,190 @@
+"""Clusters whose right number and place is known by construction."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stream.clustering import StreamingKMeans
+from stream.clustering.assign import MARGIN, assign
+from stream.clustering.lifecycle import LifeCycle, Reshaped, apply, propose
+from stream.clustering.lineage import Lineage
+
+
+def world(
+    k: int = 5, per: int = 60, d: int = 8, seed: int = 0, spread: float = 0.2
+) -> tuple[np.ndarray, np.ndarray]:
+    """Unit vectors around ``k`` directions, shuffled, and the directions."""
+    rng = np.random.default_rng(seed)
+    middle = np.linalg.qr(rng.normal(size=(d, d)))[0][:k]
+    X = np.repeat(middle, per, axis=0) + spread * rng.normal(size=(k * per, d))
+    X = X[rng.permutation(len(X))]
+    return (X / np.linalg.norm(X, axis=1, keepdims=True)).astype(np.float32), middle
+
+
+def clusters(centres: np.ndarray, X: np.ndarray) -> StreamingKMeans:
+    model = StreamingKMeans(n_clusters=len(centres), half_life=1e4, spherical=True, seed=0)
+    model.seed_with(centres)
+    model.learn_many(X)
+    return model
+
+
+def mean_error(model: StreamingKMeans, X: np.ndarray) -> float:
+    return float(assign(X, model.centres)[1].mean())
+
+
+def kinds(decision: Reshaped) -> list[tuple[str, str]]:
+    return [(event.kind, event.reason) for event in decision.events]
+
+
+def test_clusters_in_their_place_are_left_alone() -> None:
+    X, middle = world()
+    assert propose(clusters(middle, X), X) is None
+
+
+def test_a_dead_cluster_is_born_again_where_it_helps() -> None:
+    X, middle = world()
+    # Two directions share one centre, and one centre is where nobody is.
+    start = np.vstack([middle[0] + middle[1], middle[2:], -middle.sum(axis=0)])
+    model = clusters(start, X)
+    best = mean_error(clusters(middle, X), X)
+    assert mean_error(model, X) > 1.5 * best
+    decision = propose(model, X)
+    assert decision is not None
+    assert kinds(decision) == [("split", "wide"), ("born", "wide"), ("retired", "dead")]
+    assert apply(model, decision) == decision.events
+    assert model.ids.tolist() == [0, 1, 2, 3, 5]
+    assert mean_error(model, X) == pytest.approx(best, rel=0.03)
+    assert propose(model, X) is None
+
+
+def test_twins_merge_in_favour_of_a_wide_one() -> None:
+    X, middle = world()
+    start = np.vstack([middle[0] + middle[1], middle[2:], middle[4] + 0.02])
+    model = clusters(start, X)
+    decision = propose(model, X)
+    assert decision is not None
+    assert ("merged", "twin") in kinds(decision)
+    merged = next(event for event in decision.events if event.kind == "merged")
+    assert {merged.cluster, merged.heir} == {3, 4}
+    before = model.weights.sum()
+    apply(model, decision)
+    assert model.weights.sum() == pytest.approx(before)
+    assert mean_error(model, X) == pytest.approx(mean_error(clusters(middle, X), X), rel=0.03)
+
+
+def test_the_larger_part_keeps_the_id() -> None:
+    X, middle = world(k=3)
+    parts = np.concatenate([X[(X @ middle[0]) > 0.6], X[(X @ middle[1]) > 0.6][:20]])
+    rest = X[(X @ middle[2]) > 0.6]
+    sample = np.concatenate([parts, rest])[np.random.default_rng(0).permutation(len(parts) + len(rest))]
+    model = clusters(np.vstack([middle[0] + middle[1], middle[2]]), sample)
+    decision = propose(model, sample, k=3)
+    assert decision is not None
+    apply(model, decision)
+    assert (model.centres @ middle.T).argmax(axis=1).tolist() == [0, 2, 1]
+    assert model.weights[0] > model.weights[2]
+
+
+def test_k_grows_and_moves_few_users() -> None:
+    X, middle = world(per=200, spread=0.15)
+    model = clusters(np.vstack([middle[0] + middle[1], middle[2:]]), X)
+    before = model.predict_many(X)
+    decision = propose(model, X[:400], k=5)
+    assert decision is not None
+    assert kinds(decision) == [("split", "k"), ("born", "k")]
+    apply(model, decision)
+    after = model.predict_many(X, current=before, margin=MARGIN)
+    (split,) = (event.cluster for event in decision.events if event.kind == "split")
+    was = before == split
+    assert np.mean(after[was] != before[was]) <= 0.5
+    assert np.mean(after[~was] != before[~was]) <= 0.01
+
+
+def test_k_shrinks_by_the_one_that_costs_least() -> None:
+    X, middle = world()
+    model = clusters(np.vstack([middle, middle[4] + 0.05]), X)
+    decision = propose(model, X, k=5)
+    assert decision is not None
+    assert [kind for kind, _ in kinds(decision)] == ["merged"]
+    apply(model, decision)
+    assert len(model.ids) == 5
+
+
+def test_propose_is_pure_and_the_same_each_time() -> None:
+    X, middle = world()
+    model = clusters(np.vstack([middle[:3], middle[:2] + 0.01]), X)
+    state, sample = model.state(), X.copy()
+    one, other = propose(model, X), propose(model, X)
+    assert one is not None
+    assert other is not None
+    np.testing.assert_array_equal(one.means, other.means)
+    assert one.events == other.events
+    np.testing.assert_array_equal(X, sample)
+    for name, value in model.state().items():
+        np.testing.assert_array_equal(value, state[name])
+
+
+def test_a_decision_for_clusters_that_have_changed_does_nothing() -> None:
+    X, middle = world()
+    model = clusters(np.vstack([middle[0] + middle[1], middle[2:]]), X)
+    decision = propose(model, X, k=5)
+    assert decision is not None
+    assert apply(model, decision)
+    state = model.state()
+    assert apply(model, decision) == []
+    for name, value in model.state().items():
+        np.testing.assert_array_equal(value, state[name])
+
+
+def test_a_replica_comes_to_the_same() -> None:
+    X, middle = world()
+    model = clusters(np.vstack([middle[0] + middle[1], middle[2:], middle[4] + 0.01]), X)
+    other = StreamingKMeans.from_state(model.state())
+    decision = propose(model, X, k=6)
+    assert decision is not None
+    apply(model, decision)
+    apply(other, decision)
+    for name, value in model.state().items():
+        np.testing.assert_array_equal(value, other.state()[name])
+
+
+def test_too_small_a_sample_decides_nothing() -> None:
+    X, middle = world()
+    model = clusters(np.vstack([middle[0] + middle[1], middle[2:]]), X)
+    assert propose(model, X[:6], k=9) is None
+    assert propose(model, X[:0]) is None
+
+
+def test_pure_noise_does_not_move_clusters() -> None:
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(2000, 16)).astype(np.float32)
+    X /= np.linalg.norm(X, axis=1, keepdims=True)
+    model = StreamingKMeans(n_clusters=8, half_life=1e5, spherical=True, seed=0)
+    for _ in range(20):
+        model.learn_many(X)
+    moved = 0
+    for start in range(0, 2000, 500):
+        moved += propose(model, X[start : start + 500]) is not None
+    assert moved == 0
+
+
+def test_restless_rules_move_more() -> None:
+    X, middle = world(per=30)
+    model = clusters(np.vstack([middle[0] + middle[1], middle[2:], middle[4] + 0.3]), X)
+    assert propose(model, X, rules=LifeCycle(gain=1e6)) is None
+    assert propose(model, X, rules=LifeCycle(gain=1.0, least=0.0)) is not None
+
+
+def test_lineage_maps_what_is_gone() -> None:
+    X, middle = world()
+    model = clusters(np.vstack([middle, middle[3:] + 0.01]), X)
+    stale = model.accumulate(X)
+    lineage = Lineage()
+    decision = propose(model, X, k=4)
+    assert decision is not None
+    lineage.fold(apply(model, decision))
+    assert model.fold(stale, lineage) == 0.0
+    assert np.isin(lineage.resolve(np.arange(7)), model.ids).all()
+    again = Lineage.from_state(lineage.state())
+    assert dict(again) == dict(lineage)

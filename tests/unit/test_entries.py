@@ -1,0 +1,96 @@
+"""Entries of the model log, to bytes and back."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass, replace
+
+import numpy as np
+import pytest
+
+from stream.clustering.stats import ClusterStats
+from stream.entries import Delta, Entry, Labelled, Seeded, Trained, decode_entry, encode_entry
+from stream.errors import FormatError
+from stream.recommending.ranker import RankerState, SampledLists
+from stream.wire import pack, unpack
+
+STATS = ClusterStats(np.array([0, 3]), np.array([2.0, 1.0]), np.ones((2, 4), np.float32), np.array([0.5, 0]))
+DELTA = Delta(
+    base_version=17,
+    offsets={0: (5, 9), 11: (0, 0)},
+    events=3,
+    items=np.array([2**64 - 1, 7], np.uint64),
+    item_ids=["a", None],
+    event_item=np.array([0, 1, 0], np.int32),
+    event_weight=np.array([1, 0.5, 0.2], np.float32),
+    event_cluster=np.array([3, -1, 0], np.int32),
+    context=np.array([[1, -1], [-1, -1], [1, 0]], np.int32),
+    clusters=STATS,
+    sample_users=np.array([9], np.uint64),
+    sample_vectors=np.ones((1, 4), np.float16),
+    taught=np.zeros((4, 4), np.float32),
+    lists=SampledLists(
+        np.array([2, 1], np.int32), np.ones((3, 10), np.float16), np.array([True, False, True])
+    ),
+    counts={"events": 3, "dropped.duplicate": 1},
+)
+SEEDED = Seeded(
+    2, np.zeros(4, np.float32), np.eye(4, 2, dtype=np.float32), np.eye(2, dtype=np.float32), np.ones(2)
+)
+ENTRIES = [
+    DELTA,
+    replace(DELTA, clusters=None),
+    SEEDED,
+    Labelled(5, np.array([0, 3]), ["wool", 'say "hi"']),
+    Trained(6, RankerState.prior(4, seed=1), lists=256),
+]
+
+
+def assert_same(one: object, other: object) -> None:
+    assert type(one) is type(other)
+    for f in fields(one):  # type: ignore[arg-type]
+        mine, theirs = getattr(one, f.name), getattr(other, f.name)
+        if is_dataclass(mine):
+            assert_same(mine, theirs)
+        elif isinstance(mine, np.ndarray):
+            assert mine.dtype == theirs.dtype
+            np.testing.assert_array_equal(mine, theirs)
+        else:
+            assert mine == theirs
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_an_entry_comes_back_as_it_was(entry: Entry) -> None:
+    assert_same(decode_entry(encode_entry(entry)), entry)
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_the_same_entry_is_the_same_bytes(entry: Entry) -> None:
+    data = encode_entry(entry)
+    assert encode_entry(decode_entry(data)) == data
+
+
+def changed(**body: object) -> bytes:
+    record = unpack(encode_entry(DELTA))
+    record["body"].update(body)
+    return pack(record)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xc0",
+        pack({}),
+        pack({"kind": "delta", "body": None}),
+        pack({"kind": "delta", "body": {}}),
+        pack({"kind": "unheard of", "body": {}}),
+        changed(surprise=1),
+        changed(offsets={0: (1,)}),
+        changed(offsets={"x": (1, 2)}),
+        changed(clusters={"ids": 1}),
+        encode_entry(DELTA)[:-9],
+    ],
+)
+def test_what_is_no_entry_is_a_format_error(data: bytes) -> None:
+    with pytest.raises(FormatError):
+        decode_entry(data)

@@ -1,0 +1,196 @@
+"""The model is the fold of its log, and of nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from stream.config import Settings
+from stream.entries import Delta, Entry, Labelled, Seeded, Trained, decode_entry, encode_entry
+from stream.hashing import HashIndex, hash_texts
+from stream.model import MemoryLog, Model, SampledProfiles
+from stream.recommending.ranker import RankerState, SampledLists
+
+DIMENSIONS = 6
+SETTINGS = Settings.model_validate(
+    {
+        "clustering": {"sample": 64},
+        "recommending": {"candidates": 5, "k": 3, "popular_half_lives": [50, 500], "neighbours": 3},
+        "profiles": {"history": 4},
+    }
+)
+SOURCES = 5
+ITEMS = hash_texts(f"item {i}" for i in range(40))
+
+
+def new_model(first: np.ndarray | None = None) -> Model:
+    """A model whose index has the items ``first`` in its first rows."""
+    index = HashIndex()
+    if first is not None:
+        index.insert(first)
+    return Model(SETTINGS, index, DIMENSIONS)
+
+
+def delta(seed: int, clusters: int = 0) -> Delta:
+    rng = np.random.default_rng(seed)
+    u, e = 12, 30
+    items = rng.choice(ITEMS, u, replace=False)
+    return Delta(
+        base_version=-1,
+        offsets={0: (seed * e, seed * e + e - 1)},
+        events=e,
+        items=items,
+        item_ids=[f"id {i}" for i in items.tolist()],
+        event_item=rng.integers(0, u, e).astype(np.int32),
+        event_weight=np.ones(e, np.float32),
+        event_cluster=rng.integers(-1, max(clusters, 1), e).astype(np.int32),
+        context=rng.integers(-1, u, (e, 3)).astype(np.int32),
+        clusters=None,
+        sample_users=rng.integers(1, 50, 8).astype(np.uint64),
+        sample_vectors=rng.normal(size=(8, DIMENSIONS)).astype(np.float16),
+        taught=rng.random((4, SOURCES)).astype(np.float32),
+        lists=SampledLists.none(SOURCES),
+        counts={"events": e, "lists": 3},
+    )
+
+
+SEEDED = Seeded(
+    sequence=0,
+    mean=np.zeros(DIMENSIONS, np.float32),
+    components=np.eye(DIMENSIONS, 3, dtype=np.float32),
+    centres=np.eye(3, dtype=np.float32),
+    weights=np.array([1.0, 2.0, 3.0]),
+)
+
+
+def log() -> list[Entry]:
+    entries: list[Entry] = [delta(0), delta(1), SEEDED]
+    model = new_model()
+    for offset, entry in enumerate(entries):
+        model.fold(offset, entry)
+    assert model.clusters is not None
+    points = np.random.default_rng(3).normal(size=(20, 3)).astype(np.float32)
+    entries += [replace(delta(2, 3), clusters=model.clusters.accumulate(points)), delta(3, 3)]
+    return [*entries, Labelled(1, np.array([0, 1, 2]), ["a", "b", "c"]), *(delta(n, 3) for n in range(4, 30))]
+
+
+def seen_by_items(model: Model) -> dict[str, object]:
+    """What a model says, in the items' own ids, which do not depend on rows."""
+    keys = [*model.index.keys.tolist(), None]  # of row -1
+    charts, covisits = model.items.charts, model.items.covisits
+    assert model.clusters is not None
+    return {
+        "popular": [[keys[row] for row in chart] for chart in charts.popular.tolist()],
+        "popular shares": charts.popular_share.tolist(),
+        "trending": [[keys[row] for row in chart] for chart in charts.trending.tolist()],
+        "trending shares": charts.trending_share.tolist(),
+        "neighbours": {
+            keys[row]: ([keys[item] for item in ids], counts)
+            for row, (ids, counts) in enumerate(
+                zip(covisits.ids.tolist(), covisits.counts.tolist(), strict=True)
+            )
+            if any(counts)
+        },
+        "names": {keys[row]: name for row, name in model.item_ids.items()},
+        "centres": model.clusters.centres.tolist(),
+        "cluster weights": model.clusters.weighted.weights.tolist(),
+        "labels": model.labels,
+        "mixture": model.mixture.weights.tolist(),
+        "sample": model.sample.vectors.tolist(),
+        "counts": dict(model.counts),
+        "version": (model.version, model.decisions, model.clock),
+    }
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_same_log_gives_the_same_model_whatever_the_rows(seed: int) -> None:
+    one = new_model()
+    other = new_model(np.random.default_rng(seed).permutation(ITEMS))
+    for offset, entry in enumerate(log()):
+        one.fold(offset, entry)
+        other.fold(offset, decode_entry(encode_entry(entry)))
+    assert one.index.keys.tolist() != other.index.keys[: len(one.index)].tolist()
+    assert seen_by_items(one) == seen_by_items(other)
+
+
+def test_decisions_out_of_sequence_do_nothing() -> None:
+    model = new_model()
+    model.fold(0, delta(0))
+    model.fold(1, Labelled(5, np.array([0]), ["too early"]))
+    assert (model.labels, model.decisions, model.version) == ({}, 0, 1)
+    model.fold(2, SEEDED)
+    model.fold(3, replace(SEEDED, centres=-SEEDED.centres))
+    assert model.clusters is not None
+    assert model.clusters.centres.tolist() == SEEDED.centres.tolist()
+    model.fold(4, Labelled(1, np.array([0]), ["in turn"]))
+    model.fold(5, Labelled(1, np.array([0]), ["again"]))
+    assert (model.labels, model.decisions, model.version) == ({0: "in turn"}, 2, 5)
+
+
+def test_a_seeding_weighs_its_centres() -> None:
+    model = new_model()
+    model.fold(0, SEEDED)
+    assert model.clusters is not None
+    assert model.clusters.weighted.weights.tolist() == [1, 2, 3]
+    assert model.projection is not None
+
+
+def test_a_training_takes_its_lists_off_what_is_fresh() -> None:
+    model = new_model()
+    lists = SampledLists(
+        np.array([2, 2, 2], np.int32), np.ones((6, SOURCES + 6), np.float16), np.tile([True, False], 3)
+    )
+    model.fold(0, replace(delta(0), lists=lists))
+    assert model.lists.fresh == 3
+    ranker = RankerState.prior(SOURCES, seed=9)
+    model.fold(1, Trained(0, ranker, lists=2))
+    assert model.lists.fresh == 1
+    assert model.ranker is ranker
+
+
+def test_an_empty_delta_moves_the_version_alone() -> None:
+    model = new_model()
+    empty = replace(
+        delta(0),
+        events=0,
+        items=np.empty(0, np.uint64),
+        item_ids=[],
+        event_item=np.empty(0, np.int32),
+        event_weight=np.empty(0, np.float32),
+        event_cluster=np.empty(0, np.int32),
+        context=np.empty((0, 3), np.int32),
+        sample_users=np.empty(0, np.uint64),
+        sample_vectors=np.empty((0, DIMENSIONS), np.float16),
+        taught=np.zeros((4, SOURCES), np.float32),
+        counts={"records": 2, "dead.bad_json": 2},
+    )
+    model.fold(7, empty)
+    assert (model.version, model.clock, len(model.index)) == (7, 0, 0)
+    assert model.counts == {"records": 2, "dead.bad_json": 2}
+
+
+def test_a_log_in_memory_is_folded_as_it_is_written() -> None:
+    memory = MemoryLog(new_model())
+    for entry in log():
+        memory.append(entry)
+    assert memory.model.version == len(memory.entries) - 1
+    assert memory.model.clock == sum(entry.events for entry in memory.entries if isinstance(entry, Delta))
+
+
+def test_the_sample_holds_one_vector_a_user_and_forgets_the_oldest() -> None:
+    sample = SampledProfiles(3, 2)
+
+    def fold(*users: int) -> list[float]:
+        vectors = np.array([[user, len(users)] for user in users], np.float16)
+        sample.fold(np.array(users, np.uint64), vectors)
+        return sorted(sample.vectors[:, 0].tolist())
+
+    assert fold(1) == [1]
+    assert fold(1, 2, 1) == [1, 2]
+    assert sample.vectors[0].tolist() == [1, 3]
+    assert fold(3, 4) == [2, 3, 4]
+    assert fold(1) == [1, 3, 4]
+    assert fold(4) == [1, 3, 4]
+    assert len(sample) == 3

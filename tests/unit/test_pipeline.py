@@ -1,0 +1,346 @@
+"""The one page, over a small generated log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from producers.synthetic import SyntheticLog, SyntheticSettings
+from stream.broker.interface import Records
+from stream.catalogue import Catalogue
+from stream.config import Settings
+from stream.encoder.hashing import HashingEncoder
+from stream.entries import encode_entry
+from stream.events.files import to_records
+from stream.events.schema import EventRecord, ItemFields, ItemRecord
+from stream.hashing import HashIndex
+from stream.learner import Learner
+from stream.model import MemoryLog, Model
+from stream.pipeline import Outcome, Pipeline
+from stream.profiles.layout import RowLayout
+from stream.profiles.table import ProfileTable
+
+NOW = 1_736_200_000_000
+BATCH = 256
+
+
+class Service:
+    """All that a worker has, without a broker."""
+
+    def __init__(self, settings: Settings, items: Iterable[ItemRecord]) -> None:
+        encoder, index = HashingEncoder(64), HashIndex()
+        self.catalogue = Catalogue(index, encoder.dimensions)
+        self.catalogue.upsert(items)
+        self.pipeline = Pipeline(settings, encoder, self.catalogue)
+        self.pipeline.encode_catalogue()
+        self.model = Model(settings, index, encoder.dimensions)
+        self.log = MemoryLog(self.model)
+        self.learner = Learner(settings, self.catalogue)
+        layout = RowLayout.of(
+            settings.profiles, settings.recommending.k, encoder.dimensions, encoder.encoder_id, 1
+        )
+        self.profiles = ProfileTable(layout)
+        self._offset = 0
+
+    def upsert(self, *items: ItemRecord) -> None:
+        self.catalogue.upsert(items)
+        self.pipeline.encode_catalogue()
+
+    def records(self, events: Sequence[EventRecord]) -> Records:
+        self._offset += len(events)
+        return to_records(events, self._offset - len(events))
+
+    def run(self, records: Records) -> Outcome:
+        """A batch, left open: what would be published and folded."""
+        self.profiles.begin()
+        return self.pipeline(records, {0: 1}, self.profiles, self.model)
+
+    def commit(self, outcome: Outcome) -> None:
+        self.profiles.commit()
+        self.log.append(outcome.delta)
+        while (decision := self.learner.decide(self.model)) is not None:
+            self.log.append(decision)
+
+    def take_in(self, events: Sequence[EventRecord]) -> Outcome:
+        outcome = self.run(self.records(events))
+        self.commit(outcome)
+        return outcome
+
+    def bytes_of_profiles(self) -> bytes:
+        return self.profiles.rows[: len(self.profiles)].tobytes()
+
+
+def lists_of(outcome: Outcome) -> dict[str, list[str]]:
+    lists = map(json.loads, outcome.lists)
+    return {made["user_id"]: [item["item_id"] for item in made["items"]] for made in lists}
+
+
+def view(user: str, item_id: str | None, time: int = NOW, action: str = "view", **fields: Any) -> EventRecord:
+    return EventRecord(user_id=user, action=action, item_id=item_id, timestamp=time, **fields)
+
+
+@pytest.fixture(scope="module")
+def log() -> SyntheticLog:
+    return SyntheticLog(SyntheticSettings(users=80, items=96, events=2_500, seed=4))
+
+
+@pytest.fixture(scope="module")
+def events(log: SyntheticLog) -> list[EventRecord]:
+    return list(log.events())
+
+
+@pytest.fixture
+def trained(small_settings: Settings, log: SyntheticLog, events: list[EventRecord]) -> Service:
+    service = Service(small_settings, log.items)
+    for start in range(0, 2_000, BATCH):
+        service.take_in(events[start : start + BATCH])
+    assert service.model.clusters is not None
+    return service
+
+
+@pytest.fixture
+def shop(small_settings: Settings) -> Service:
+    """Ten items of which item 0 is the most popular; nobody has taken two, so nothing else is known of them."""
+    items = [ItemRecord(item_id=f"i{n}", title=f"thing {n}", category="c") for n in range(10)]
+    service = Service(small_settings, items)
+    service.take_in([view(f"u{n}-{user}", f"i{n}") for n in range(10) for user in range(20 - n)])
+    return service
+
+
+def test_every_record_is_taken_in_dropped_or_a_dead_letter(
+    small_settings: Settings, log: SyntheticLog, events: list[EventRecord]
+) -> None:
+    service = Service(small_settings, log.items)
+    good = service.records([*events[:100], *events[:50], replace_user(events[0])])
+    bad = [b"{", b"[]", b'{"user_id": "u"}', None]
+    records = Records(
+        good.topic,
+        np.zeros(len(good) + 4, np.int32),
+        np.arange(len(good) + 4),
+        np.append(good.timestamp, [NOW] * 4),
+        [*good.keys, *[None] * 4],
+        [*good.values, *bad],
+    )
+    outcome = service.run(records)
+    service.commit(outcome)
+    counts = outcome.delta.counts
+    assert counts["records"] == len(records) == 155
+    assert counts["events"] == len(outcome.events) == 100
+    assert counts["dropped.duplicate"] == 50
+    assert counts["dropped.no_identity"] == counts["dropped.tombstone"] == 1
+    assert len(outcome.dead) == 3
+    parts = [n for name, n in counts.items() if name.startswith(("dropped.", "dead."))]
+    assert counts["records"] == counts["events"] + sum(parts)
+    assert counts["lists"] == len(outcome.lists) == len(outcome.touched.rows)
+    assert outcome.delta.offsets == {0: (0, 154)}
+    assert dict(service.model.counts) == counts
+
+
+def replace_user(event: EventRecord) -> EventRecord:
+    return EventRecord(action=event.action, item_id="x", timestamp=event.timestamp)
+
+
+def test_a_rollback_leaves_no_trace(trained: Service, events: list[EventRecord]) -> None:
+    before = trained.bytes_of_profiles()
+    version, clock = trained.model.version, trained.model.clock
+    weights = trained.model.mixture.weights.tolist()
+    batch = trained.records([*events[2_000:2_300], view("new", "new item"), view("new", None, text="wool")])
+    outcome = trained.run(batch)
+    trained.profiles.rollback()
+    assert trained.bytes_of_profiles() == before
+    assert (trained.model.version, trained.model.clock) == (version, clock)
+    assert trained.model.mixture.weights.tolist() == weights
+    again = trained.run(batch)
+    assert again.lists == outcome.lists
+    assert encode_entry(again.delta) == encode_entry(outcome.delta)
+    assert again.answers.rank.tolist() == outcome.answers.rank.tolist()
+
+
+def test_two_runs_over_a_log_give_the_same_bytes(
+    small_settings: Settings, log: SyntheticLog, events: list[EventRecord]
+) -> None:
+    def run(items: Iterable[ItemRecord]) -> tuple[list[bytes], list[bytes]]:
+        service, lists = Service(small_settings, items), []
+        for start in range(0, len(events), BATCH):
+            lists += service.take_in(events[start : start + BATCH]).lists
+        return lists, [encode_entry(entry) for entry in service.log.entries]
+
+    lists, entries = run(log.items)
+    assert run(log.items) == (lists, entries)
+    # The catalogue came in another order, so items have other rows: what is published is the same.
+    assert run(log.items[::-1])[0] == lists
+
+
+def test_a_profile_restored_from_its_bytes_goes_on_as_if_nothing_had_been(
+    trained: Service, events: list[EventRecord]
+) -> None:
+    batch = trained.records(events[2_000:2_200])
+    expected = trained.run(batch)
+    trained.profiles.rollback()
+    rows = np.arange(len(trained.profiles))
+    restored = ProfileTable(trained.profiles.layout)
+    restored.restore(0, trained.profiles.keys(rows), trained.profiles.serialise(rows))
+    trained.profiles = restored
+    assert trained.run(batch).lists == expected.lists
+
+
+def test_an_empty_batch_and_one_of_bad_records(shop: Service) -> None:
+    outcome = shop.take_in([])
+    assert (outcome.lists, outcome.dead, outcome.delta.events) == ([], [], 0)
+    records = Records(
+        "events", np.zeros(2, np.int32), np.array([900, 901]), np.full(2, NOW), [None] * 2, [b"?", b"{}"]
+    )
+    outcome = shop.run(records)
+    shop.commit(outcome)
+    assert (outcome.lists, len(outcome.dead)) == ([], 2)
+    assert outcome.delta.offsets == {0: (900, 901)}
+    assert outcome.delta.counts == {"records": 2, "dead.bad_json": 1, "dead.no_action": 1}
+
+
+def test_nothing_at_all_has_happened_yet(small_settings: Settings) -> None:
+    outcome = Service(small_settings, []).take_in([view("u", "i")])
+    (made,) = map(json.loads, outcome.lists)
+    assert (made["items"], made["cluster"], made["user_seq"]) == ([], None, 1)
+
+
+def test_a_user_with_one_event_gets_a_list(shop: Service) -> None:
+    (items,) = lists_of(shop.take_in([view("somebody new", "i3")])).values()
+    assert items[:3] == ["i0", "i1", "i2"]
+    assert len(items) == 9
+
+
+def test_an_event_of_an_unknown_item_counts_and_its_id_is_published(shop: Service) -> None:
+    shop.take_in([view(f"v{n}", "unheard of") for n in range(40)])
+    outcome = shop.take_in([view("somebody new", "i3")])
+    assert lists_of(outcome)["somebody new"][0] == "unheard of"
+    shop.upsert(ItemRecord(item_id="unheard of", title="known by now"))
+    made = json.loads(shop.take_in([view("somebody else", "i3")]).lists[0])
+    assert made["items"][0]["title"] == "known by now"
+
+
+def test_text_and_fields_that_come_along_describe_an_event(shop: Service) -> None:
+    events = [
+        view("searcher", None, action="search", text="thing 7"),
+        view("bringer", "unheard of", item=ItemFields(title="thing 7")),
+        view("viewer", "i7"),
+        view("lost", "unheard of, too"),
+        view("other", "i7", item=ItemFields(title="nothing of the sort")),
+    ]
+    outcome = shop.take_in(events)
+    rows = shop.profiles.rows[outcome.touched.rows]
+    vectors = rows["vector"].astype(np.float32)
+    assert vectors[0] @ vectors[1] > 0.99
+    assert vectors[0] @ vectors[2] > 0.7
+    assert not vectors[3].any()
+    np.testing.assert_array_equal(vectors[4], vectors[2])
+
+
+def test_an_event_of_an_item_and_a_text_is_about_both(shop: Service) -> None:
+    outcome = shop.take_in(
+        [view("u", "i7"), view("v", None, text="green"), view("w", "i7", text="green", action="rate")]
+    )
+    item, text, both = shop.profiles.rows["vector"][outcome.touched.rows].astype(np.float32)
+    mean = (item + text) / np.linalg.norm(item + text)
+    assert both @ mean > 0.99
+
+
+def test_a_user_with_only_dislikes_gets_what_is_popular(trained: Service, log: SyntheticLog) -> None:
+    time = max(event.timestamp for event in log.events())
+    disliked = [item.item_id for item in log.items[:3]]
+    outcome = trained.take_in([view("grump", item, time, action="dislike") for item in disliked])
+    made = json.loads(outcome.lists[0])
+    assert made["cluster"] is None
+    assert len(made["items"]) == 10
+    assert {item["source"] for item in made["items"]} == {"popular"}
+    assert not set(disliked) & {item["item_id"] for item in made["items"]}
+
+
+def test_a_seen_item_is_never_listed(small_settings: Settings, events: list[EventRecord], log: SyntheticLog) -> None:
+    service, seen = Service(small_settings, log.items), {}
+    for start in range(0, len(events), BATCH):
+        batch = events[start : start + BATCH]
+        for event in batch:
+            seen.setdefault(event.user_id, set()).add(event.item_id)
+        for user, items in lists_of(service.take_in(batch)).items():
+            # The last 64 are remembered, and nobody here has more.
+            assert not seen[user] & set(items)
+    assert max(map(len, seen.values())) <= small_settings.profiles.history
+
+
+def test_seen_items_are_listed_where_settings_say_so(small_settings: Settings) -> None:
+    recommending = small_settings.recommending.model_copy(update={"exclude_seen": False})
+    service = Service(small_settings.model_copy(update={"recommending": recommending}), [])
+    service.take_in([view(f"u{n}", "i0") for n in range(9)])
+    assert lists_of(service.take_in([view("u1", "i0", NOW + 1)])) == {"u1": ["i0"]}
+
+
+def test_an_item_that_is_not_on_offer_is_never_listed(shop: Service) -> None:
+    shop.upsert(ItemRecord(item_id="i0", title="thing 0", available=False))
+    shop.catalogue.remove(["i1"])
+    (items,) = lists_of(shop.take_in([view("somebody new", "i3")])).values()
+    assert not {"i0", "i1"} & set(items)
+    assert items[0] == "i2"
+    shop.upsert(ItemRecord(item_id="i0", title="thing 0", available=True))
+    assert lists_of(shop.take_in([view("somebody else", "i3")]))["somebody else"][0] == "i0"
+
+
+def test_an_item_is_listed_from_its_time_on(shop: Service) -> None:
+    shop.upsert(ItemRecord(item_id="i0", title="thing 0", available_from=NOW + 5_000))
+    early = lists_of(shop.take_in([view("early", "i3", NOW + 4_999)]))["early"]
+    late = lists_of(shop.take_in([view("late", "i3", NOW + 5_000)]))["late"]
+    assert "i0" not in early
+    assert late[0] == "i0"
+
+
+def test_lists_are_numbered_and_answers_are_scored_before_they_are_learnt(shop: Service) -> None:
+    first = shop.take_in([view("reader", "i9")])
+    items = lists_of(first)["reader"]
+    assert (first.answers.rank.tolist(), first.new.tolist()) == ([-2], [True])
+    events = [view("reader", items[4], NOW + 1), view("reader", "i9", NOW + 2), view("reader", "no such", NOW + 3)]
+    second = shop.take_in([*events, view("reader", items[0], NOW + 4, action="dislike")])
+    assert second.answers.rank.tolist() == [4, -1, -1, -2]
+    assert second.answers.popular_rank.tolist() == [4, -1, -1, -2]
+    assert second.new.tolist() == [True, False, True, True]
+    assert {name: second.delta.counts.get(name) for name in ("scored", "hits", "new.scored", "new.hits")} == {
+        "scored": 3,
+        "hits": 1,
+        "new.scored": 2,
+        "new.hits": 1,
+    }
+    (made,) = map(json.loads, second.lists)
+    assert made["user_seq"] == 2
+    assert made["source"] == {"partition": 0, "offset": second.events.offset[-1], "events": 4}
+    assert made["list_id"] == f"g1-0-{second.events.offset[-1]}"
+
+
+def test_a_late_batch_does_not_turn_the_clock_back(shop: Service) -> None:
+    row = shop.take_in([view("u", "i1", NOW + 10_000)]).touched.rows
+    made = json.loads(shop.take_in([view("u", "i2", NOW - 10_000)]).lists[0])
+    assert made["event_time"] == NOW + 10_000
+    assert shop.profiles.rows["time"][row].tolist() == [NOW + 10_000]
+
+
+def test_clusters_are_found_and_named(trained: Service, events: list[EventRecord]) -> None:
+    made = [json.loads(record) for record in trained.take_in(events[2_000:2_256]).lists]
+    clusters = {m["cluster"]["id"]: m["cluster"]["label"] for m in made if m["cluster"]}
+    assert len(clusters) >= 3
+    assert all(clusters.values())
+    assert {item["source"] for m in made for item in m["items"]} > {"popular", "co-visitation"}
+
+
+def test_the_pipeline_makes_better_lists_than_popularity(trained: Service) -> None:
+    counts = trained.model.counts
+    assert counts["new.hits"] > counts["new.popular_hits"]
+
+
+def test_provenance_names_every_offset(small_settings: Settings) -> None:
+    worker = small_settings.worker.model_copy(update={"provenance": True})
+    service = Service(small_settings.model_copy(update={"worker": worker}), [])
+    outcome = service.take_in([view(user, "i0", event_id=str(n)) for n, user in enumerate("abaab")])
+    sources = [json.loads(record)["source"] for record in outcome.lists]
+    assert [source["offsets"] for source in sources] == [[0, 2, 3], [1, 4]]
+    assert [source["offset"] for source in sources] == [3, 4]
