@@ -83,7 +83,9 @@ class CatalogueFollower:
     def __init__(self, broker: Broker, topics: Topics, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
         self._reader = broker.reader(topics.items.name, "earliest")
-        self.dead_letters: dict[bytes, bytes] = {}  # of items that could not be read, until the learner writes them
+        self.dead_letters: dict[
+            bytes, bytes
+        ] = {}  # of items that could not be read, until the learner writes them
 
     def catch_up(self) -> None:
         """Take in all items that are there now."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import orjson
 import structlog
 
+from consumers.cluster_records import cluster_records
 from consumers.following import CatalogueFollower, EntryWriter
 from stream.broker.interface import Broker, TransactionalProducer
 from stream.broker.topics import Topics
@@ -19,14 +19,12 @@ from stream.model import Model
 
 log = structlog.get_logger()
 
-TOP_ITEMS = 10  # named in a cluster's record
-
 
 class LearnerRole:
     """Holds the role when the group gives it; decides on the folded model and writes the decision into the log.
 
-    Two who hold it for a moment, across a rebalance, do no harm: the transaction of the older is refused, and a decision
-    out of sequence is folded to nothing.
+    Two who hold it for a moment, across a rebalance, do no harm: the transaction of the older is refused, and
+    a decision out of sequence is folded to nothing.
     """
 
     def __init__(
@@ -85,35 +83,8 @@ class LearnerRole:
 
     def _write(self, producer: TransactionalProducer, decision: Decision, model: Model) -> None:
         if isinstance(decision, Labelled):
-            ids = [str(i).encode() for i in decision.ids.tolist()]
-            producer.send(self._topics.clusters.name, 0, ids, self._cluster_records(decision, model))
+            records = cluster_records(decision.named, model, self._catalogue)
+            producer.send(self._topics.clusters.name, 0, list(records), list(records.values()))
         parts = self._entries.parts(decision)
         producer.send(self._topics.model_updates.name, 0, [None] * len(parts), parts)
         log.info("decided", what=type(decision).__name__, version=model.version)
-
-    def _cluster_records(self, decision: Labelled, model: Model) -> list[bytes | None]:
-        assert model.clusters is not None
-        weights = model.clusters.weighted.weights
-        shares = (weights / max(weights.sum(), 1e-9)).tolist()
-        trending = model.items.charts.trending
-        return [
-            orjson.dumps(
-                {
-                    "cluster_id": cluster,
-                    "label": label,
-                    "share": round(share, 4),
-                    "top_items": [
-                        self._item(row, model)
-                        for row in (trending[cluster, :TOP_ITEMS].tolist() if cluster < len(trending) else [])
-                        if row >= 0
-                    ],
-                    "model_version": model.version,
-                }
-            )
-            for cluster, label, share in zip(decision.ids.tolist(), decision.labels, shares, strict=True)
-        ]
-
-    def _item(self, row: int, model: Model) -> orjson.Fragment:
-        # Of an item without an entry the catalogue knows nothing, the model its id.
-        known = self._catalogue.fragment(row)
-        return orjson.Fragment(known or orjson.dumps({"item_id": model.item_ids.get(row, "")}))

@@ -1,7 +1,8 @@
 """The worker: events in, lists out, exactly once.
 
-One thread, one round after the other: collect a batch, run the pipeline, commit everything in one transaction, fold the
-model log, decide if the learner's role is here. What a commit holds, in its order, stands in ``_commit``.
+One thread, one round after the other: collect a batch, run the pipeline, commit everything in one
+transaction, fold the model log, decide if the learner's role is here. What a commit holds, in its order,
+stands in ``_commit``.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ log = structlog.get_logger()
 IDLE_S = 0.2
 # A changelog that brings nothing for so long, while it must, belongs to a broker that is away.
 SILENCE_S = 60.0
-# How long a worker waits to read its own delta before it makes the next lists without. It comes within milliseconds,
-# unless another worker died in an open transaction and holds the log back.
+# How long a worker waits to read its own delta before it makes the next lists without. It comes within
+# milliseconds, unless another worker died in an open transaction and holds the log back.
 OWN_DELTA_S = 1.0
 
 

@@ -32,7 +32,7 @@ def contribute(
     counts: Mapping[str, float],
     model: Model,
 ) -> Delta:
-    """The delta of ``records``: n events of m users, ``context`` (n, C) of what each event's user had touched before."""
+    """Make the delta of ``records``: n events of m users; ``context`` (n, C): touched before."""
     counted = (events.item != 0) & (events.weight > 0)
     items, codes = np.unique(
         np.concatenate([events.item[counted], context[counted].ravel()]), return_inverse=True
@@ -44,8 +44,10 @@ def contribute(
     sample = _sample(events, placed)
     clusters = None
     in_cluster = placed.cluster >= 0
-    if model.clusters is not None and in_cluster.any():
-        clusters = model.clusters.accumulate(placed.vectors[in_cluster], ids=placed.cluster[in_cluster])
+    if model.clusters.kmeans is not None and in_cluster.any():
+        clusters = model.clusters.kmeans.accumulate(
+            placed.vectors[in_cluster], ids=placed.cluster[in_cluster]
+        )
     return Delta(
         base_version=model.version,
         offsets=_offsets(records),
@@ -73,10 +75,11 @@ def count_outcome(
     answers: Answers,
     new: npt.NDArray[np.bool_],
 ) -> dict[str, float]:
-    """What is added up over all workers: where records went, and how lists were met.
+    """Count what is added up over all workers: where records went, and how lists were met.
 
-    ``records`` = ``events`` + all ``dropped.*`` + all ``dead.*``. Of the events whose user had a list, ``scored``, so many
-    were ``hits``, and would have been ``popular_hits``; ``new.*`` counts only items that were new to their user.
+    ``records`` = ``events`` + all ``dropped.*`` + all ``dead.*``. Of the events whose user had a list,
+    ``scored``, so many were ``hits``, and would have been ``popular_hits``; ``new.*`` counts only items that
+    were new to their user.
     """
     counts: Counter[str] = Counter({"records": len(decoded.records), "events": len(events), "lists": lists})
     counts.update({f"dropped.{reason}": n for reason, n in decoded.drops.items()})
@@ -90,7 +93,7 @@ def count_outcome(
 
 
 def _sample(events: EventBatch, placed: Placed) -> npt.NDArray[np.int64]:
-    """Draw some of the users who have a vector, by lots that depend on where the batch lies in the log alone."""
+    """Draw some of the users who have a vector, by lots that depend on the batch's place in the log alone."""
     known = np.flatnonzero(placed.known)
     if len(known) <= SAMPLE_PER_DELTA:
         return known

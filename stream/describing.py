@@ -15,8 +15,8 @@ def describe(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """Which row of which vectors describes each of n events: int64 (n,), -1 for none, and float32 (v, D).
 
-    An item of the catalogue has a vector already. Free text, and the item fields that an event of an unknown item brings
-    along, are encoded now. An event with an item and a text is about the mean of both.
+    An item of the catalogue has a vector already. Free text, and the item fields that an event of an unknown
+    item brings along, are encoded now. An event with an item and a text is about the mean of both.
     """
     item_row = catalogue.rows(events.item)
     known = item_row >= 0

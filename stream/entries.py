@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from stream.clustering.kmeans import ClusterStats
+from stream.clustering.drift import DriftEvent
+from stream.clustering.hierarchy import Hierarchy
+from stream.clustering.lifecycle import Reshaped
+from stream.clustering.lineage import LineageEvent
+from stream.clustering.shared import Named
+from stream.clustering.stats import ClusterStats
 from stream.errors import FormatError
 from stream.recommending.ranker import RankerState, SampledLists
 from stream.wire import pack, unpack
@@ -47,12 +52,27 @@ class Seeded:
 
 
 @dataclass(frozen=True, slots=True)
+class Reviewed:
+    """A decision: what becomes of the clusters; None: they stay as they are."""
+
+    sequence: int
+    change: Reshaped | None
+
+
+@dataclass(frozen=True, slots=True)
 class Labelled:
     """A decision: what clusters are called."""
 
     sequence: int
-    ids: npt.NDArray[np.int64]  # (k,)
-    labels: list[str]  # (k,)
+    named: Named
+
+
+@dataclass(frozen=True, slots=True)
+class Paced:
+    """A decision: how fast the clusters forget, as users have changed or have settled."""
+
+    sequence: int
+    drift: DriftEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,37 +84,57 @@ class Trained:
     lists: int  # sampled lists that were new to it
 
 
-Decision = Seeded | Labelled | Trained
+Decision = Seeded | Reviewed | Labelled | Paced | Trained
 Entry = Delta | Decision
 
-_KINDS: dict[str, type[Any]] = {"delta": Delta, "seeded": Seeded, "labelled": Labelled, "trained": Trained}
-_NESTED: dict[str, type[Any]] = {"clusters": ClusterStats, "lists": SampledLists, "ranker": RankerState}
-_NAMES = {kind: name for name, kind in _KINDS.items()}
+TAG = "#"  # under which a map says what it was
+# What may stand in the log: nothing else is ever made of its bytes.
+_KINDS: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (
+        Delta, ClusterStats, SampledLists,
+        Seeded, Reviewed, Reshaped, LineageEvent, Labelled, Named, Hierarchy, Paced, DriftEvent, Trained, RankerState,
+    )
+}  # fmt: skip
 
 
 def encode_entry(entry: Entry) -> bytes:
     """Write an entry in its binary form."""
-    body: dict[str, Any] = {f.name: getattr(entry, f.name) for f in fields(entry)}
-    for name, value in body.items():
-        if is_dataclass(value):
-            body[name] = {f.name: getattr(value, f.name) for f in fields(value)}
-    return pack({"kind": _NAMES[type(entry)], "body": body})
+    return pack(_plain(entry))
 
 
 def decode_entry(data: bytes) -> Entry:
     """Give what ``encode_entry`` was given. Raises FormatError."""
-    record = unpack(data)
     try:
-        body = record["body"]
-        for name in _NESTED.keys() & body.keys():
-            if isinstance(body[name], dict):
-                body[name] = _NESTED[name](**body[name])
-        if "offsets" in body:
-            body["offsets"] = {int(p): (int(a), int(b)) for p, (a, b) in body["offsets"].items()}
-        entry: Entry = _KINDS[record["kind"]](**body)
+        entry = _made(unpack(data))
+        if not isinstance(entry, Entry):
+            raise TypeError(f"{type(entry).__name__} is no entry")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FormatError(
             f"an entry of the model log is not of this version of Shoal ({error!r}); "
             "run the version that wrote it, or start a new kafka.generation"
         ) from error
     return entry
+
+
+def _plain(value: Any) -> Any:
+    """``value`` with its dataclasses, at any depth, as maps that name their kind."""
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if type(value).__name__ not in _KINDS:
+        return value
+    return {TAG: type(value).__name__} | {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+
+
+def _made(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_made(item) for item in value]
+    if not isinstance(value, dict) or TAG not in value:
+        return value
+    body = {name: _made(part) for name, part in value.items() if name != TAG}
+    kind = _KINDS[value[TAG]]
+    if kind is Delta:
+        body["offsets"] = {int(p): (int(a), int(b)) for p, (a, b) in body["offsets"].items()}
+    elif kind is LineageEvent:
+        body["parents"] = tuple(body["parents"])
+    return kind(**body)

@@ -14,7 +14,7 @@ EMPTY = np.int64(-1)
 
 
 def hash_text(text: str) -> int:
-    """The id of a text: XXH3-64 of its UTF-8 bytes, never 0, which stands for "none".
+    """Give the id of a text: XXH3-64 of its UTF-8 bytes, never 0, which stands for "none".
 
     Examples
     --------
@@ -31,13 +31,13 @@ def hash_texts(texts: Iterable[str | None]) -> npt.NDArray[np.uint64]:
 
 
 def action_code(name: str) -> int:
-    """A stable 16-bit code of an action's name, never 0: what state rows hold of it."""
+    """Give a stable 16-bit code of an action's name, never 0: what state rows hold of it."""
     return xxhash.xxh3_64_intdigest(name.encode()) % 65_535 + 1
 
 
 @njit(cache=True)
 def mix(keys, salts):  # type: ignore[no-untyped-def]
-    """Scramble uint64 ``keys`` (n,) with uint64 ``salts`` (n,): the finaliser of SplitMix64 (Steele et al., 2014)."""
+    """Scramble uint64 ``keys`` (n,) with ``salts`` (n,): SplitMix64's finaliser (Steele et al., 2014)."""
     out = np.empty_like(keys)
     for i in range(len(keys)):
         x = keys[i] + salts[i] * GOLDEN
@@ -78,7 +78,9 @@ def _insert(slots, keys, n, wanted, out):  # type: ignore[no-untyped-def]
 
 
 class HashIndex:
-    """Gives every distinct uint64 key a row: 0, 1, 2 ... in order of first appearance. Open addressing, linear probing.
+    """Gives every distinct uint64 key a row: 0, 1, 2 ... in order of first appearance.
+
+    Open addressing, linear probing.
 
     Examples
     --------

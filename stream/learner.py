@@ -1,7 +1,7 @@
 """The learner's decisions: what only one may decide, because others could not repeat it to the last bit.
 
-Pure functions of the folded model. Whoever holds the role asks after each fold, and writes what comes out into the model
-log; a decision takes effect when it is folded, by everybody alike.
+Functions of the folded model. Whoever holds the role asks after each fold, and writes what comes out into the model log; a
+decision takes effect when it is folded, by everybody alike.
 """
 
 from __future__ import annotations
@@ -9,11 +9,15 @@ from __future__ import annotations
 import numpy as np
 
 from stream.catalogue import Catalogue
+from stream.clustering.drift import DriftDetector
+from stream.clustering.hierarchy import build_hierarchy
 from stream.clustering.labels import label_clusters
+from stream.clustering.lifecycle import propose
 from stream.clustering.projection import fit_projection
-from stream.clustering.seeding import seed_centres
+from stream.clustering.seeding import choose_k, seed_centres
+from stream.clustering.shared import Named
 from stream.config import Settings
-from stream.entries import Decision, Labelled, Seeded, Trained
+from stream.entries import Decision, Labelled, Paced, Reviewed, Seeded, Trained
 from stream.model import Model
 from stream.recommending.ranker import train
 
@@ -26,41 +30,41 @@ TRAIN_EVERY = 256
 
 
 class Learner:
-    """Decides; holds nothing that a successor would miss."""
+    """Decides. All that a successor would miss stands in the model, but for what the drift detector has seen of late."""
 
     def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
         self.settings = settings
         self.catalogue = catalogue
+        self._detector = DriftDetector()
+        self._errors_seen = 0
 
     def decide(self, model: Model) -> Decision | None:
-        """The next decision, if it is time for one."""
+        """The next decision, if it is time for one; asked again once that is folded."""
+        if not len(model.clusters.ids) and (seeded := self._seed(model)) is not None:
+            return seeded
+        if (paced := self._watch(model)) is not None:
+            return paced
         if model.lists.fresh >= TRAIN_EVERY:
             return self._train(model)
-        if model.clusters is None:
-            return self._seed(model)
-        due = model.clock - model.labelled_at >= self.settings.worker.learn_every
-        if due or not model.labels:
+        if model.labels_due:
             return self._label(model)
-        return None
-
-    def _train(self, model: Model) -> Trained:
-        batches = model.lists.batches(seed=self.settings.clustering.seed + model.decisions)
-        return Trained(model.decisions, train(model.ranker, batches), model.lists.fresh)
+        due = model.clock - model.reviewed_at >= self.settings.worker.learn_every
+        return self._review(model) if due and len(model.clusters.ids) else None
 
     def _seed(self, model: Model) -> Seeded | None:
         clustering = self.settings.clustering
-        per_cluster = clustering.seed_users_per_cluster
         users = len(model.sample)
-        k = clustering.k
-        if users < per_cluster * k:
-            k = users // per_cluster
-            if model.clock < SEED_ANYWAY_AFTER or k < 1:
-                return None
+        wanted = clustering.k if clustering.k != "auto" else clustering.k_bounds[1]
+        most = min(wanted, users // clustering.seed_users_per_cluster)
+        if most < 1 or (most < wanted and model.clock < SEED_ANYWAY_AFTER):
+            return None
         vectors = model.sample.vectors
         projection = fit_projection(vectors, clustering.dimensions)
         points = projection.apply(vectors)
+        k = most
+        if clustering.k == "auto":
+            k = choose_k(points, min(clustering.k_bounds[0], most), most, clustering.seed, spherical=True)
         centres = seed_centres(points, k, clustering.seed, spherical=True)
-        # A centre counts for the users it stands for; without weight the first batch would carry it off.
         weights = np.bincount((points @ centres.T).argmax(axis=1), minlength=len(centres))
         return Seeded(
             sequence=model.decisions,
@@ -70,21 +74,45 @@ class Learner:
             weights=weights.astype(np.float64),
         )
 
+    def _watch(self, model: Model) -> Paced | None:
+        """Look at the errors that are new since the last look."""
+        unseen = min(model.error_count - self._errors_seen, len(model.errors))
+        self._errors_seen = model.error_count - unseen
+        for error in list(model.errors)[len(model.errors) - unseen :]:
+            self._errors_seen += 1
+            event = self._detector.update(error)
+            if event is not None:
+                return Paced(model.decisions, event)
+        return None
+
+    def _train(self, model: Model) -> Trained:
+        batches = model.lists.batches(seed=self.settings.clustering.seed + model.decisions)
+        return Trained(model.decisions, train(model.ranker, batches), model.lists.fresh)
+
+    def _review(self, model: Model) -> Reviewed:
+        """Clusters that are dead, twins or too wide change; so does their number where the setting has changed."""
+        kmeans, k = model.clusters.kmeans, self.settings.clustering.k
+        change = None
+        if kmeans is not None:
+            sample = model.clusters.project(model.sample.vectors)
+            seed = self.settings.clustering.seed + model.decisions
+            change = propose(kmeans, sample, None if k == "auto" else k, seed=seed)
+        return Reviewed(model.decisions, change)
+
     def _label(self, model: Model) -> Labelled:
-        assert model.clusters is not None
-        trending = model.items.trending
+        clusters, trending = model.clusters, model.items.trending
         documents: list[list[str]] = []
         weights: list[list[float]] = []
-        ids = model.clusters.weighted.ids
-        for cluster in ids.tolist():
-            if cluster >= len(trending.totals):
-                documents.append([])
-                weights.append([])
-                continue
-            counts = np.where(trending.ids[cluster] >= 0, trending.counts[cluster], 0)
-            top = np.lexsort((model.index.keys[trending.ids[cluster]], -counts))[:LABEL_ITEMS]
-            top = top[counts[top] > 0]
-            documents.append(self.catalogue.texts(trending.ids[cluster][top].astype(np.int64)))
-            weights.append(counts[top].tolist())
+        for cluster in clusters.ids.tolist():
+            rows, counts = trending.heaviest(cluster, LABEL_ITEMS, model.index.keys)
+            documents.append(self.catalogue.texts(rows))
+            weights.append(counts.tolist())
         words = label_clusters(documents, weights, self.settings.clustering.label_words)
-        return Labelled(model.decisions, ids.copy(), [", ".join(w) for w in words])
+        hierarchy = build_hierarchy(
+            clusters.ids,
+            clusters.centres,
+            self.settings.clustering.segments,
+            clusters.hierarchy,
+            clusters.lineage,
+        )
+        return Labelled(model.decisions, Named(clusters.ids.copy(), [", ".join(w) for w in words], hierarchy))

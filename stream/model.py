@@ -1,27 +1,31 @@
 """The model that all workers share: nothing but the fold of the model log.
 
-Every worker folds the same entries in the same order, its own included, and changes the model in no other way. So an abort
-has nothing of the model to undo, and offline the log is a list in memory.
+Every worker folds the same entries in the same order, its own included, and changes the model in no other
+way. So an abort has nothing of the model to undo, and offline the log is a list in memory.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 
 import numpy as np
 import numpy.typing as npt
 
-from stream.clustering.kmeans import StreamingKMeans
+from stream.clustering.lineage import LineageEvent
 from stream.clustering.projection import Projection
+from stream.clustering.shared import SharedClusters
 from stream.config import Settings
-from stream.entries import Delta, Entry, Labelled, Seeded
+from stream.entries import Decision, Delta, Entry, Labelled, Paced, Reviewed, Seeded, Trained
 from stream.hashing import HashIndex
 from stream.recommending.counts import ItemCounts
 from stream.recommending.mixture import Mixture, source_names
 from stream.recommending.ranker import ListWindow, RankerState
 
-# Sampled lists kept to learn from, 1.5 KB each: shorter forgets what comes once a week, longer learns from what is over.
+# Sampled lists kept to learn from, 1.5 KB each: shorter forgets what comes once a week, longer learns from
+# what is over.
 LIST_WINDOW = 4_096
+# Errors that wait for the learner to look at them; it looks after each fold, and a new one starts with none.
+ERRORS_KEPT = 1_024
 
 
 class SampledProfiles:
@@ -57,8 +61,8 @@ class SampledProfiles:
 class Model:
     """Clusters, item counts and source weights at one version, which is the offset folded last.
 
-    Items have rows in ``index``, which the catalogue of the same process shares; rows differ between processes, so
-    nothing that is published, and no order among equals, depends on them.
+    Items have rows in ``index``, which the catalogue of the same process shares; rows differ between
+    processes, so nothing that is published, and no order among equals, depends on them.
     """
 
     def __init__(self, settings: Settings, index: HashIndex, dimensions: int) -> None:
@@ -77,10 +81,12 @@ class Model:
         self.ranker = RankerState.prior(len(self.sources), settings.clustering.seed)
         self.lists = ListWindow(LIST_WINDOW)
         self.sample = SampledProfiles(settings.clustering.sample, dimensions)
-        self.projection: Projection | None = None
-        self.clusters: StreamingKMeans | None = None
-        self.labels: dict[int, str] = {}
-        self.labelled_at = 0  # clock of the last labelling
+        self.clusters = SharedClusters(settings.clustering)
+        self.errors: deque[float] = deque(maxlen=ERRORS_KEPT)  # mean quantisation error of the last deltas
+        self.error_count = 0  # of all deltas that had one
+        self.reviewed_at = 0  # clock of the last review of the clusters
+        self.labels_due = False
+        self.news: list[LineageEvent] = []  # what became of clusters since the last labelling
 
     def fold(self, offset: int, entry: Entry) -> None:
         """Take in the entry that stands at ``offset`` of the log."""
@@ -88,30 +94,31 @@ class Model:
             self._fold_delta(entry)
         elif entry.sequence == self.decisions:
             self.decisions += 1
-            if isinstance(entry, Seeded):
-                self._fold_seeded(entry)
-            elif isinstance(entry, Labelled):
-                self._fold_labelled(entry)
-            else:
-                self.ranker = entry.ranker
-                self.lists.fresh -= entry.lists
+            self._fold_decision(entry)
         self.version = offset
 
-    def _fold_seeded(self, decision: Seeded) -> None:
-        clustering = self.settings.clustering
-        self.projection = Projection(decision.mean, decision.components)
-        self.clusters = StreamingKMeans(
-            n_clusters=len(decision.centres),
-            half_life=clustering.half_life,
-            spherical=True,
-            seed=clustering.seed,
-        )
-        self.clusters.seed_with(decision.centres)
-        self.clusters.weighted.weights[:] = decision.weights
-
-    def _fold_labelled(self, decision: Labelled) -> None:
-        self.labels.update(zip(decision.ids.tolist(), decision.labels, strict=True))
-        self.labelled_at = self.clock
+    def _fold_decision(self, decision: Decision) -> None:
+        match decision:
+            case Seeded():
+                projection = Projection(decision.mean, decision.components)
+                self.clusters.seed(projection, decision.centres, decision.weights)
+                self.reviewed_at, self.labels_due = self.clock, True
+            case Reviewed():
+                self.reviewed_at, self.labels_due = self.clock, True
+                if decision.change is not None:
+                    events = self.clusters.reshape(decision.change)
+                    self.items.inherit(events)
+                    self.news += events
+            case Labelled():
+                self.clusters.name(decision.named)
+                self.labels_due = False
+                self.news = []
+            case Paced():
+                if self.clusters.kmeans is not None:
+                    self.clusters.kmeans.weighted.pace = decision.drift.pace
+            case Trained():
+                self.ranker = decision.ranker
+                self.lists.fresh -= decision.lists
 
     def _fold_delta(self, delta: Delta) -> None:
         self.counts.update(delta.counts)
@@ -123,12 +130,14 @@ class Model:
         self.items.count(
             rows[delta.event_item],
             delta.event_weight,
-            delta.event_cluster,
+            self.clusters.lineage.resolve(delta.event_cluster.astype(np.int64)),
             context.astype(np.int64),
             self.index.keys,
         )
-        if delta.clusters is not None and self.clusters is not None:
-            self.clusters.fold(delta.clusters)
+        self.clusters.learn(delta.clusters, delta.sample_vectors.astype(np.float32))
+        if delta.clusters is not None and len(delta.clusters):
+            self.errors.append(delta.clusters.mean_error)
+            self.error_count += 1
         self.sample.fold(delta.sample_users, delta.sample_vectors)
         self.mixture.fold(delta.taught)
         self.lists.fold(delta.lists)

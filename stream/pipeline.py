@@ -1,12 +1,12 @@
 """The one page: what happens to a batch of events, in order.
 
-A function of (records, profiles, model) giving what is to be published and the delta. It knows no Kafka, reads no clock and
-draws no unseeded random number; the service, the replay, the evaluation and the tests run this same code.
+A function of (records, profiles, model) giving what is to be published and the delta. It knows no Kafka,
+reads no clock and draws no unseeded random number; the service, the replay, the evaluation and the tests run
+this same code.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -26,8 +26,8 @@ from stream.model import Model
 from stream.placing import place_users
 from stream.profiles.table import ProfileTable
 from stream.profiles.update import Touched, drop_duplicates, find_users, learn_history, learn_vectors
-from stream.recommending.publish import publish_lists
 from stream.recommending.lessons import choose_lessons
+from stream.recommending.publish import publish_lists
 from stream.recommending.readers import read_profiles
 from stream.recommending.recommender import Answers, Recommender
 

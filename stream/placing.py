@@ -31,17 +31,14 @@ class Placed:
 def place_users(rows: Rows, model: Model) -> Placed:
     """Place the users of profile ``rows`` (m,).
 
-    Who has taken back as much as they took has no taste, and no cluster; before there are clusters nobody has one.
+    Who has taken back as much as they took has no taste, and no cluster; before there are clusters nobody has
+    one.
     """
     vectors = rows["vector"].astype(np.float32)
     length = np.linalg.norm(vectors, axis=1)
     known = (length > LEAST_LENGTH) & (rows["taste"] > 0)
     unit = np.where(known[:, None], vectors / np.where(known, length, 1)[:, None], np.float32(0))
+    vectors = np.where(known[:, None], model.clusters.project(unit), np.float32(0))
     cluster = np.full(len(rows), -1, np.int64)
-    if model.projection is None or model.clusters is None:
-        return Placed(unit, np.zeros((len(rows), 1), np.float32), cluster)
-    projected = np.where(known[:, None], model.projection.apply(unit), np.float32(0))
-    if known.any():
-        ids = model.clusters.predict_many(projected[known], current=rows["cluster"][known])
-        cluster[known] = ids if ids is not None else -1
-    return Placed(unit, projected, cluster)
+    cluster[known] = model.clusters.assign(vectors[known], rows["cluster"][known])
+    return Placed(unit, vectors, cluster)

@@ -109,6 +109,8 @@ class EmbeddedKafka:
     ) -> None:
         self._temporary = None if directory else tempfile.TemporaryDirectory(prefix="shoal-kafka-")
         self.directory = directory.absolute() if directory else Path(self._temporary.name)  # type: ignore[union-attr]
+        self.log_file = self.directory / "kafka.log"  # what Kafka said since its last start
+        self._settings_file = self.directory / "server.properties"
         self._host = host
         self.port = port or _free_port(host)
         self._heap_mb = heap_mb
@@ -121,9 +123,9 @@ class EmbeddedKafka:
         return f"{self._advertised_host()}:{self.port}"
 
     @property
-    def log_file(self) -> Path:
-        """What Kafka said since its last start."""
-        return self.directory / "kafka.log"
+    def running(self) -> bool:
+        """Whether its process lives."""
+        return self._process is not None and self._process.poll() is None
 
     def start(self) -> EmbeddedKafka:
         """Start and wait until it answers; fetches Kafka's jars first where they are missing.
@@ -133,7 +135,7 @@ class EmbeddedKafka:
         BrokerUnavailable
             When it does not answer in time, or ends; the text holds the tail of its log.
         BrokerError
-            When another process uses the directory.
+            When another process uses the directory or the port.
         ConfigError
             When the extra ``embedded`` is missing.
         """
@@ -143,6 +145,10 @@ class EmbeddedKafka:
         self.directory.mkdir(parents=True, exist_ok=True)
         lock = self._lock_directory()
         try:
+            if _listens(self._host, self.port):
+                raise BrokerError(
+                    f"port {self.port} is taken by another program: choose another embedded.port"
+                )
             self._write_settings()
             self._format(jars)
             self._process = self._launch(jars, lock)
@@ -206,10 +212,6 @@ class EmbeddedKafka:
         }
         text = "".join(f"{key}={value}\n" for key, value in settings.items())
         self._settings_file.write_text(text, "utf-8")
-
-    @property
-    def _settings_file(self) -> Path:
-        return self.directory / "server.properties"
 
     def _advertised_host(self) -> str:
         # Clients on other machines are told this name; the wildcard address would mean themselves to them.

@@ -131,8 +131,8 @@ class KafkaGroupConsumer:
     def seek(self, positions: Mapping[int, int]) -> None:
         """See ``GroupConsumer.seek``."""
         self._check_assigned(positions)
-        # Not librdkafka's seek, which refuses partitions whose fetching has not begun, as within ``assigned``.
-        # What is paused stays so.
+        # Not librdkafka's seek, which refuses what was not fetched yet, as within ``assigned``. A paused
+        # partition stays paused.
         targets = [TopicPartition(self.topic, p, offset) for p, offset in positions.items()]
         with translated(f"seeking in {self.topic}"):
             self._consumer.incremental_unassign(targets)

@@ -39,11 +39,11 @@ def _parameters(name: str, k: int, seed: int) -> dict[str, Any]:
             "halflife": 0.3, "sigma": 0.1, "seed": seed,
         },
         "DBSTREAM": {
-            "clustering_threshold": 0.7, "fading_factor": 0.001, "cleanup_interval": 100, "minimum_weight":
+            "clustering_threshold": 0.9, "fading_factor": 0.001, "cleanup_interval": 100, "minimum_weight":
             3.0,
         },
         "DenStream": {
-            "decaying_factor": 0.01, "beta": 0.5, "mu": 4.0, "epsilon": 0.5, "n_samples_init": 200,
+            "decaying_factor": 0.01, "beta": 0.5, "mu": 4.0, "epsilon": 0.1, "n_samples_init": 200,
             "stream_speed": 100,
         },
     }  # fmt: skip

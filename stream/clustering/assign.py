@@ -30,7 +30,7 @@ def as_rows(X: Any) -> Floats:
         If it has not two dimensions.
     """
     if hasattr(X, "detach"):
-        X = X.detach().numpy()
+        X = X.detach().cpu().numpy()
     if np.ndim(X) != 2:
         raise ValueError(f"vectors must be an array of shape (n, d), not {np.shape(X)}")
     return np.ascontiguousarray(X, np.float32)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from river import base
 
 from stream.clustering.assign import as_rows
+from stream.clustering.device import on_device
 from stream.clustering.features import FeatureIndex
 from stream.clustering.sequential import SequentialCentres
 from stream.clustering.stats import ClusterStats
@@ -159,7 +160,7 @@ class StreamingKMeans(base.Clusterer):
         The features are 0 .. d-1. River's mode takes the rows in order, one by one.
         """
         if self._sequential is None:
-            points = as_rows(X)
+            points = X if on_device(X) else as_rows(X)
             self._number_features(points.shape[1])
             self.weighted.learn_many(points, weights)
         elif weights is None:

@@ -20,7 +20,6 @@ from stream.clustering.lineage import LineageEvent
 from stream.clustering.seeding import seed_centres
 from stream.clustering.weighted import Ids, WeightedCentres
 
-
 STEPS = 3  # of Lloyd when centres are put where the sample is; they start close
 
 
@@ -41,7 +40,7 @@ class LifeCycle:
     # Centres are put where the sampled users are when that takes this share off the error. Events pull them
     # towards busy users, a long half-life towards former ones; lower moves centres for noise, higher leaves
     # them where nobody is.
-    recentre: float = 0.01
+    recentre: float = 0.003
     # Moves in one proposal, per cluster: the rest waits for the next, which sees what the first ones did.
     moves: float = 0.25
 
@@ -220,6 +219,8 @@ class _Draft:
 
     def recentre(self) -> None:
         """Put the centres where the sample is, if its second half says that the first was right."""
+        if self.judges.sum() < self.rules.members * len(self.centres.ids):
+            return
         before = float(self.distances[self.judges].sum())
         trial = self._recentred(self.sample[~self.judges])
         after = float(assign(self.sample[self.judges], self._as_centres(trial))[1].sum())
@@ -228,7 +229,7 @@ class _Draft:
             c.reshape(np.zeros(0, np.int64), c.ids, self._recentred(self.sample), c.weights, c.errors)
 
     def _recentred(self, X: Floats) -> Floats:
-        """Means (k, d) after a few steps of Lloyd on ``X`` (m, d), in which the old mean counts as some of the points."""
+        """Means (k, d) after some steps of Lloyd on ``X`` (m, d); an old mean counts as some points, too."""
         means, prior = self.centres.means, 2 * self.rules.members
         for _ in range(STEPS):
             rows, _ = assign(X, self._as_centres(means))

@@ -18,6 +18,7 @@ from stream.clustering.assign import (
     squared_lengths,
     unit_rows,
 )
+from stream.clustering.device import assign_there, on_device, sums_there
 from stream.clustering.seeding import seed_centres
 from stream.clustering.stats import ClusterStats
 from stream.errors import NotReady
@@ -107,8 +108,18 @@ class WeightedCentres:
         ValueError
             If shapes do not fit, a row is not finite, or a weight is negative or not finite.
         """
-        points = self._points(X)
-        count = _weights(weights, len(points))
+        count = _weights(weights, len(X))
+        if on_device(X) and ids is None:
+            self._check(X)
+            weight, sums, error = sums_there(X, self.centres, count, self.spherical)
+        else:
+            weight, sums, error = self._sums(self._points(X), count, ids)
+        touched = np.flatnonzero(weight)
+        return ClusterStats(self.ids[touched], weight[touched], sums[touched], error[touched])
+
+    def _sums(
+        self, points: Floats, count: Floats, ids: Ids | None
+    ) -> tuple[npt.NDArray[np.float64], Floats, npt.NDArray[np.float64]]:
         if ids is None:
             rows, distances = assign(points, self.centres, self.spherical)
         else:
@@ -117,18 +128,19 @@ class WeightedCentres:
         k, d = self.centres.shape
         weight, sums, error = np.zeros(k), np.zeros((k, d), np.float32), np.zeros(k)
         kernels.add_rows(points, count, rows, distances, self.spherical, weight, sums, error)
-        touched = np.flatnonzero(weight)
-        return ClusterStats(self.ids[touched], weight[touched], sums[touched], error[touched])
+        return weight, sums, error
 
     def _points(self, X: Any) -> Floats:
         points = as_rows(X)
+        self._check(points)
+        return points
+
+    def _check(self, points: Any) -> None:
         if not self.ready:
             raise NotReady("the clusters have no centres yet; seed them first")
-        if points.shape[1] != self.centres.shape[1]:
-            raise ValueError(
-                f"vectors have {points.shape[1]} dimensions, the centres {self.centres.shape[1]}"
-            )
-        return points
+        d = self.centres.shape[1]
+        if points.shape[1] != d:
+            raise ValueError(f"vectors have {points.shape[1]} dimensions, the centres {d}")
 
     def _distances(self, X: Floats, rows: Ids) -> Floats:
         if (rows < 0).any():
@@ -225,6 +237,10 @@ class WeightedCentres:
         """
         if not self.ready:
             return None
+        if on_device(X) and current is None:
+            self._check(X)
+            found: Ids = self.ids[assign_there(X, self.centres, self.spherical)[1].cpu().numpy()]
+            return found
         points = self._points(X)
         if current is None:
             return self.ids[assign(points, self.centres, self.spherical)[0]]

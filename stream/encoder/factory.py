@@ -27,6 +27,6 @@ def make_encoder(settings: EncoderSettings) -> TextEncoder:
     from stream.encoder.transformer import TransformerEncoder  # torch takes seconds to import
 
     limit = settings.cache_mb * MB
-    encoder = TransformerEncoder(settings)
+    encoder = TransformerEncoder(settings, precision=settings.precision)
     store = MemoryStore(limit) if settings.cache is None else LmdbStore(settings.cache, limit)
     return CachedEncoder(encoder, store)

@@ -28,7 +28,11 @@ def answer_fresh(events: EventBatch, pipeline: Pipeline, profiles: ProfileTable,
     lists = recommender.recommend(readers, model, now=int(events.time.max(initial=0)))
     item = item_rows(events.item, model.index)
     popular = recommender.popular(model)
-    unseen = _unseen(popular, rows, model, settings.k) if settings.exclude_seen else np.tile(popular[: settings.k], (len(rows), 1))
+    unseen = (
+        _unseen(popular, rows, model, settings.k)
+        if settings.exclude_seen
+        else np.tile(popular[: settings.k], (len(rows), 1))
+    )
     asked = (events.item != 0) & (events.weight > 0)
     return Answers(_places(lists.item[slot], item, asked), _places(unseen[slot], item, asked))
 

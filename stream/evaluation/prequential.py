@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from stream.catalogue import Catalogue
 from stream.clustering.quality import adjusted_rand
@@ -39,7 +38,9 @@ class Report:
     """What an evaluation found; all but ``seconds`` depends on log, settings and seed alone."""
 
     counts: Counter[str]
-    scores: dict[str, dict[str, dict[str, float]]]  # by protocol, then lists and popularity, over all and new items
+    scores: dict[
+        str, dict[str, dict[str, float]]
+    ]  # by protocol, then lists and popularity, over all and new items
     clusters: list[dict[str, Any]]
     adjusted_rand: float | None
     seconds: dict[str, float] = field(default_factory=dict)
@@ -139,17 +140,14 @@ class Evaluation:
         return float(adjusted_rand(persona[judged], cluster[judged]))
 
     def _clusters(self) -> list[dict[str, Any]]:
-        model = self.model
-        if model.clusters is None:
-            return []
-        weights = model.clusters.weighted.weights
-        sizes: npt.NDArray[np.int64] = self.profiles.rows["cluster"][: len(self.profiles)]
+        clusters = self.model.clusters
+        users = self.profiles.rows["cluster"][: len(self.profiles)]
         return [
             {
                 "id": cluster,
-                "label": model.labels.get(cluster, ""),
-                "share": float(weight / max(weights.sum(), 1e-9)),
-                "users": int((sizes == cluster).sum()),
+                "label": clusters.labels.get(cluster, ""),
+                "segments": clusters.path(cluster),
+                "users": int((users == cluster).sum()),
             }
-            for cluster, weight in zip(model.clusters.weighted.ids.tolist(), weights, strict=True)
+            for cluster in clusters.ids.tolist()
         ]

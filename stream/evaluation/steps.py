@@ -13,7 +13,8 @@ from stream.events.schema import EventRecord
 def by_step(events: Sequence[EventRecord], most: int) -> Iterator[list[EventRecord]]:
     """Cut ``events`` so that a user has at most one step in a batch, and a batch at most ``most`` events.
 
-    Each step then meets a list that knows all its user did before, as it does in a service that is not hurried.
+    Each step then meets a list that knows all its user did before, as it does in a service that is not
+    hurried.
 
     Examples
     --------

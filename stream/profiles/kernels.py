@@ -12,8 +12,8 @@ WEIGHT_UNIT = 100  # of history_weight; int16 then reaches +-327 purchases of on
 def known_events(rows, event_id, ring, ring_next):  # type: ignore[no-untyped-def]
     """Mark duplicates and remember the rest.
 
-    ``rows`` int64 (n,) of the events in ``ring`` uint64 (rows, E) and ``ring_next`` uint8 (rows,), both changed in place;
-    ``event_id`` uint64 (n,), 0 where there is none. Returns bool (n,).
+    ``rows`` int64 (n,) of the events in ``ring`` uint64 (rows, E) and ``ring_next`` uint8 (rows,), both
+    changed in place; ``event_id`` uint64 (n,), 0 where there is none. Returns bool (n,).
     """
     known = np.zeros(len(rows), np.bool_)
     size = ring.shape[1]
@@ -34,7 +34,7 @@ def known_events(rows, event_id, ring, ring_next):  # type: ignore[no-untyped-de
 
 @njit(cache=True)
 def add_vectors(sums, slot, coefficient, vector_row, vectors):  # type: ignore[no-untyped-def]
-    """``sums[slot[i]] += coefficient[i] * vectors[vector_row[i]]`` for events with ``vector_row`` >= 0; float32, in place."""
+    """Do ``sums[slot[i]] += coefficient[i] * vectors[vector_row[i]]`` where ``vector_row`` >= 0; float32."""
     d = sums.shape[1]
     for i in range(len(slot)):
         v = vector_row[i]
@@ -48,7 +48,7 @@ def add_vectors(sums, slot, coefficient, vector_row, vectors):  # type: ignore[n
 
 @njit(cache=True)
 def _place(items, times, weights, counts, actions, r, item, time, size):  # type: ignore[no-untyped-def]
-    """Where an event of ``item`` at ``time`` belongs in row r, newest first; shifts others. -1: too old for a full row."""
+    """Make room for ``item`` at ``time`` in row r, newest first; returns where, -1: too old."""
     at = -1
     for q in range(size):
         if items[r, q] == item or items[r, q] == 0:
@@ -83,10 +83,10 @@ def _place(items, times, weights, counts, actions, r, item, time, size):  # type
 def remember_items(rows, item, time, weight, action, items, times, weights, counts, actions, context):  # type: ignore[no-untyped-def]
     """Put each event's item into its user's history; before that, note what stood there.
 
-    Events: ``rows`` int64 (n,), ``item`` uint64 (n,), ``time`` uint32 (n,) s, ``weight`` int32 (n,) hundredths, ``action`` uint16
-    (n,). History columns (rows, H) are changed in place. ``context`` uint64 (n, C) receives the user's items before the
-    event, newest first, without the event's own and without those taken back; 0 where there are no more. Returns bool
-    (n,): whether the item is new to its user.
+    Events: ``rows`` int64 (n,), ``item`` uint64 (n,), ``time`` uint32 (n,) s, ``weight`` int32 (n,)
+    hundredths, ``action`` uint16 (n,). History columns (rows, H) are changed in place. ``context`` uint64 (n,
+    C) receives the user's items before the event, newest first, without the event's own and without those
+    taken back; 0 where there are no more. Returns bool (n,): whether the item is new to its user.
     """
     size = items.shape[1]
     depth = context.shape[1]

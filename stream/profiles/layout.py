@@ -21,8 +21,8 @@ Rows = npt.NDArray[np.void]
 class RowLayout:
     """What a row holds, and the values by which a reader knows that it may be read.
 
-    A row is one element of a packed little-endian structured array, so that writing a row to the changelog, and reading
-    it back, copies bytes and nothing else. 2.3 KB at 384 dimensions with default settings.
+    A row is one element of a packed little-endian structured array, so that writing a row to the changelog,
+    and reading it back, copies bytes and nothing else. 2.3 KB at 384 dimensions with default settings.
     """
 
     dimensions: int
@@ -36,7 +36,7 @@ class RowLayout:
     def of(
         cls, settings: ProfileSettings, list_length: int, dimensions: int, encoder_id: str, generation: int
     ) -> RowLayout:
-        """The layout for these settings and this encoder."""
+        """Give the layout for these settings and this encoder."""
         return cls(
             dimensions, settings.history, settings.event_ids, list_length, hash_text(encoder_id), generation
         )
@@ -45,8 +45,9 @@ class RowLayout:
     def dtype(self) -> np.dtype[np.void]:
         """The fields, in order.
 
-        ``vector`` is the mean of what the user touched, sum(w x) / sum(|w|), with decayed weights at ``time``; as a mean it
-        cannot overflow float16, whose rounding (5e-4) is far below what separates two items. ``history`` is newest first.
+        ``vector`` is the mean of what the user touched, sum(w x) / sum(|w|), with decayed weights at
+        ``time``; as a mean it cannot overflow float16, whose rounding (5e-4) is far below what separates two
+        items. ``history`` is newest first.
         """
         h, k = (self.history,), (self.list_length,)
         return np.dtype(
@@ -98,8 +99,9 @@ class RowLayout:
         wrong = next((len(v) for v in values if len(v) != dtype.itemsize), None)
         if wrong is not None:
             raise FormatError(
-                f"a profile row has {wrong} bytes where this configuration writes {dtype.itemsize}; it was written with other "
-                "profiles.*, recommending.k or encoder settings: restore those, or start a new kafka.generation"
+                f"a profile row has {wrong} bytes where this configuration writes {dtype.itemsize}; it was "
+                "written with other profiles.*, recommending.k or encoder settings: restore those, or start a new "
+                "kafka.generation"
             )
         rows = np.frombuffer(b"".join(values), dtype)
         for name, expected in (
@@ -107,9 +109,10 @@ class RowLayout:
             ("generation", self.generation),
             ("encoder", self.encoder),
         ):
-            if (rows[name] != expected).any():
+            others = rows[name][rows[name] != expected]
+            if len(others):
                 raise FormatError(
-                    f"a profile row was written with another {name} ({rows[name][rows[name] != expected][0]}, not {expected}); "
+                    f"a profile row was written with another {name} ({others[0]}, not {expected}); "
                     "restore that setting, or start a new kafka.generation"
                 )
         return rows

@@ -1,4 +1,4 @@
-"""The profiles of the partitions at hand: one growing array of rows, with before-images while a commit is under way."""
+"""The profiles of the partitions at hand: one growing array of rows, with before-images during a commit."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from stream.profiles.layout import RowLayout, Rows
 class ProfileTable:
     """Rows by user and partition.
 
-    A user whose events come in several partitions has a profile in each: the partition's row is written to the same
-    partition of the changelog, and whoever holds the partition must find in it all that it needs.
+    A user whose events come in several partitions has a profile in each: the partition's row is written to
+    the same partition of the changelog, and whoever holds the partition must find in it all that it needs.
 
-    Changes are made between ``begin`` and ``commit`` or ``rollback``; the latter brings every row back, byte for byte.
+    Changes are made between ``begin`` and ``commit`` or ``rollback``; the latter brings every row back, byte
+    for byte.
     """
 
     def __init__(self, layout: RowLayout) -> None:
@@ -46,14 +47,15 @@ class ProfileTable:
 
         Their before-images are kept: called once between ``begin`` and its end.
         """
-        assert self._open and self._before is None, "gather once after begin"
+        assert self._open, "gather outside of begin"
+        assert self._before is None, "gather twice after one begin"
         rows = self._rows_of(users, partitions)
         old = rows[rows < self._n_before]
         self._before = (old, self.rows[old])
         return rows
 
     def peek(self, users: npt.NDArray[np.uint64], partitions: npt.NDArray[np.int32]) -> Rows:
-        """Copies of the rows of ``users`` (m,) of ``partitions`` (m,), blank ones for the unknown; changes nothing."""
+        """Copy the rows of ``users`` (m,) of ``partitions`` (m,), blank ones for the unknown."""
         rows = self._index.find(mix(users, partitions.astype(np.uint64)))
         known = rows >= 0
         copies = self.layout.blank(users)
@@ -89,7 +91,7 @@ class ProfileTable:
         return [raw[i : i + size] for i in range(0, len(raw), size)]
 
     def restore(self, partition: int, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> None:
-        """Take in changelog records of ``partition`` in their order; a later one of a key replaces an earlier one.
+        """Take in changelog records of ``partition``; a later one of a key replaces an earlier one.
 
         Raises FormatError, as ``RowLayout.decode``, and changes nothing then.
         """
@@ -102,9 +104,7 @@ class ProfileTable:
         at = self._rows_of(rows["user"].astype(np.uint64), np.full(len(rows), partition, np.int32))
         self.rows[at] = rows
         if len(gone):
-            dead = (self._partition[: len(self)] == partition) & np.isin(
-                self.rows["user"][: len(self)], gone
-            )
+            dead = (self._partition[: len(self)] == partition) & np.isin(self.rows["user"][: len(self)], gone)
             self._keep(np.flatnonzero(~dead))
 
     def drop(self, partitions: Sequence[int]) -> None:

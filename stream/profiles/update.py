@@ -70,9 +70,9 @@ def learn_vectors(
 ) -> None:
     """Add what was touched to the decayed profile vectors.
 
-    ``vector_row`` int64 (n,) says which of ``vectors`` float32 (v, D) an event touches, -1 for none: such an event says
-    nothing of taste. Weights decay exponentially from the user's newest event backwards, so the order of arrival does
-    not matter (forward decay: Cormode, Shkapenyuk, Srivastava and Xu, 2009).
+    ``vector_row`` int64 (n,) says which of ``vectors`` float32 (v, D) an event touches, -1 for none: such an
+    event says nothing of taste. Weights decay exponentially from the user's newest event backwards, so the
+    order of arrival does not matter (forward decay: Cormode, Shkapenyuk, Srivastava and Xu, 2009).
     """
     rows, slot = touched.rows, touched.slot
     newest = table.rows["time"][rows]
@@ -102,8 +102,8 @@ def learn_history(
 ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
     """Put the batch's items into the histories.
 
-    Returns what stood in them before each event, uint64 (n, depth) newest first, 0 for none, and bool (n,): whether the
-    event's item was new to its user.
+    Returns what stood in them before each event, uint64 (n, depth) newest first, 0 for none, and bool (n,):
+    whether the event's item was new to its user.
     """
     context = np.zeros((len(batch), depth), np.uint64)
     rows = table.rows

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from stream.clustering.lineage import LineageEvent
 from stream.config import RecommendingSettings
 from stream.recommending.gathering import LAG_DECAY
 from stream.recommending.tables import Growth, NeighbourTable, heaviest
 
-# Charts are sorted out anew after so many events: sorting costs a millisecond, and a list is hardly worse for counts that
-# are this much behind.
+# Charts are sorted out anew after so many events: sorting costs a millisecond, and a list is hardly worse for
+# counts that are this much behind.
 SORT_EVERY = 256
 # What was touched after another item also says something of the reverse, but less.
 BACKWARDS = 0.5
@@ -70,30 +72,42 @@ class ItemCounts:
         self.popularity = [Popularity(half_life) for half_life in settings.popular_half_lives]
         self.covisits = NeighbourTable(settings.neighbours)
         self.trending = NeighbourTable(settings.trending)  # rows are cluster ids
-        self._next_sort = 1  # on the clock; a young log's charts are sorted often, so that first users get lists
+        self._next_sort = (
+            1  # on the clock; a young log's charts are sorted often, so that first users get lists
+        )
         self.charts = self._sort(np.empty(0, np.uint64))
 
     def count(
         self,
         items: npt.NDArray[np.int64],
         weights: Floats,
-        clusters: npt.NDArray[np.int32],
+        clusters: npt.NDArray[np.int64],
         context: npt.NDArray[np.int64],
         keys: npt.NDArray[np.uint64],
     ) -> None:
         """Count e events: their item rows (e,), weights (e,), the user's cluster (e,) or -1, and the rows that the user
-        touched before (e, C), newest first, -1 for none. ``keys`` (rows,) are the items' hashes."""
+        touched before (e, C), newest first, -1 for none. ``keys`` (rows,) are the items' hashes.
+        """
         self._reserve(len(keys))
         for popularity in self.popularity:
             popularity.count(items, weights)
         now = np.float32(self._growth.now)
         self.trending.reserve(int(clusters.max(initial=-1)) + 1)
-        self.trending.add(clusters.astype(np.int64), items, weights * now)
+        self.trending.add(clusters, items, weights * now)
         depth = context.shape[1]
         after, before = np.repeat(items, depth), context.ravel()
         lag = np.tile(LAG_DECAY ** np.arange(depth, dtype=np.float32) * now, len(items))
         self.covisits.add(before, after, lag)
         self.covisits.add(np.where(before >= 0, after, -1), before, lag * np.float32(BACKWARDS))
+
+    def inherit(self, events: Sequence[LineageEvent]) -> None:
+        """Hand on what is trending: to one that is born its parents' counts, to an heir those of the one that is gone."""
+        for event in events:
+            for parent in event.parents:
+                self.trending.copy(parent, event.cluster)
+            if event.heir is not None:
+                self.trending.copy(event.cluster, event.heir)
+                self.trending.clear(event.cluster)
 
     def advance(self, clock: int, keys: npt.NDArray[np.uint64]) -> None:
         """Move to ``clock``, in events; older counts fade, and charts are sorted out when it is time."""
@@ -132,10 +146,8 @@ class ItemCounts:
         clusters = len(self.trending.totals)
         trending = np.full((clusters, self._trending_length), -1, np.int32)
         trending_share = np.zeros((clusters, self._trending_length), np.float32)
-        for cluster in np.flatnonzero(self.trending.totals > 0):
-            ids, counts = self.trending.ids[cluster], self.trending.counts[cluster]
-            used = np.flatnonzero((ids >= 0) & (counts > 0))
-            order = used[np.lexsort((keys[ids[used]], -counts[used]))][: self._trending_length]
-            trending[cluster, : len(order)] = ids[order]
-            trending_share[cluster, : len(order)] = counts[order] / self.trending.totals[cluster]
+        for cluster in np.flatnonzero(self.trending.totals > 0).tolist():
+            rows, counts = self.trending.heaviest(cluster, self._trending_length, keys)
+            trending[cluster, : len(rows)] = rows
+            trending_share[cluster, : len(rows)] = counts / self.trending.totals[cluster]
         return Charts(popular, share, trending, trending_share)

@@ -7,29 +7,31 @@ from numba import njit
 
 # Sources come in this order: popular, once per half-life, then these.
 TRENDING, COVISITATION, CONTENT = 0, 1, 2
-# Columns behind those of the sources: the heaviest single count behind a co-visitation, and what the newest item says.
+# Columns behind those of the sources: the heaviest single count behind a co-visitation, and what the newest
+# item says.
 HEAVIEST, NEWEST = 0, 1
 EXTRA = 2
-# Weight of a user's items by how long ago they were touched, from the newest on: the tenth last counts an eighth.
+# Weight of a user's items by how long ago they were touched, from the newest on: the tenth last counts an
+# eighth.
 LAG_DECAY = np.float32(0.8)
-# Counts that an item must have seen follow it before half of what it says of its successors is believed: fewer, and a single
-# event outweighs all that is popular; more, and rare items never speak.
+# Counts that an item must have seen follow it before half of what it says of its successors is believed:
+# fewer, and a single event outweighs all that is popular; more, and rare items never speak.
 EVIDENCE = 5.0
-# Temperature of the softmax over cosines in a shortlist: cosines of a good and of a middling match differ by about .1 to
-# .2; lower trusts the nearest item alone, higher makes every item alike.
+# Temperature of the softmax over cosines in a shortlist: cosines of a good and of a middling match differ by
+# about .1 to .2; lower trusts the nearest item alone, higher makes every item alike.
 TEMPERATURE = np.float32(0.08)
 
 
 @njit(cache=True)
 def capacity(views, covisits, history):  # type: ignore[no-untyped-def]
-    """The most candidates that ``gather`` can give."""
+    """Count the most candidates that ``gather`` can give."""
     popular, _, trending, _, content = views
     return popular.size + trending.shape[1] + content.shape[1] + history.shape[1] * covisits[0].shape[1]
 
 
 @njit(cache=True, inline="always")
 def _offer(row, source, share, place, items, shares, n):  # type: ignore[no-untyped-def]
-    """Give candidate ``row`` the share of one source; returns the number of candidates. place: -1 free, -2 barred."""
+    """Give candidate ``row`` a source's share; returns how many there are. place: -1 free, -2 barred."""
     at = place[row]
     if at == -2:
         return n
@@ -121,11 +123,11 @@ def _alike(cluster, vector, content, item_vectors, source, place, items, shares,
 def gather(history, cluster, vector, views, item_vectors, covisits, place, items, shares):  # type: ignore[no-untyped-def]
     """Collect one user's candidates.
 
-    ``history`` int32 (R,) item rows, newest first, -1 none; ``cluster`` row of the cluster views or -1; ``vector``
-    float32 (d,) unit or zeros. ``views`` are the charts' arrays and the content shortlists; ``covisits`` is (ids, counts,
-    totals, the weight of a count made now). ``place`` int32 (items,) is scratch: -2 where an item is barred, else -1; it comes
-    back with candidates in it, for the caller to clear. Fills ``items`` int32 (cap,) and ``shares`` float32 (cap, sources +
-    EXTRA); returns how many.
+    ``history`` int32 (R,) item rows, newest first, -1 none; ``cluster`` row of the cluster views or -1;
+    ``vector`` float32 (d,) unit or zeros. ``views`` are the charts' arrays and the content shortlists;
+    ``covisits`` is (ids, counts, totals, the weight of a count made now). ``place`` int32 (items,) is
+    scratch: -2 where an item is barred, else -1; it comes back with candidates in it, for the caller to
+    clear. Fills ``items`` int32 (cap,) and ``shares`` float32 (cap, sources + EXTRA); returns how many.
     """
     halves = len(views[0])
     n = _charts(cluster, views, place, items, shares, 0)

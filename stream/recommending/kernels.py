@@ -9,14 +9,15 @@ from stream.recommending.gathering import EXTRA, HEAVIEST, NEWEST, capacity, gat
 
 # Candidates that the ranker sees, the best by the sources' mixture: ranking costs 0.1 microseconds each.
 PRUNE = 128
-# Features besides the log shares of the sources: mixture, heaviest count, newest item's share, cosine, history, cluster.
+# Features besides the log shares of the sources: mixture, heaviest count, newest item's share, cosine,
+# history, cluster.
 MORE_FEATURES = 6
 LEAST_SHARE = np.float32(1e-6)  # stands for "not proposed"; its logarithm is the scale's lower end
 
 
 @njit(cache=True, inline="always")
 def _scaled_log(share):  # type: ignore[no-untyped-def]
-    """Logarithm of a share, from -2 for none to 2 for all: networks learn badly from features of unequal scale."""
+    """Scale a share's logarithm from -2, none, to 2, all: networks learn badly from unequal features."""
     return (np.log(max(share, LEAST_SHARE)) + np.float32(6.9)) / np.float32(3.45)
 
 
@@ -31,7 +32,7 @@ def _mix(shares, weights, n, mixed):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _prune(items, mixed, n, available, most, chosen):  # type: ignore[no-untyped-def]
-    """Places of the ``most`` available candidates that the mixture likes best, into ``chosen``; returns how many."""
+    """Put the ``most`` available candidates that the mixture likes best into ``chosen``; returns how many."""
     m = 0
     for c in range(n):
         if available[items[c]]:
@@ -53,8 +54,9 @@ def _prune(items, mixed, n, available, most, chosen):  # type: ignore[no-untyped
 
 
 @njit(cache=True, fastmath=True)
-def _describe(items, shares, mixed, chosen, m, popularity, vector, item_vectors, length, cluster, out):  # type: ignore[no-untyped-def]
-    """Features of the chosen candidates into ``out`` float32 (m, F)."""
+def _describe(items, shares, mixed, chosen, m, popularity, item_vectors, person, out):  # type: ignore[no-untyped-def]
+    """Write the features of the chosen candidates into ``out`` float32 (m, F)."""
+    vector, length, cluster = person
     counts, scale = popularity
     sources = shares.shape[1] - EXTRA
     known = np.float32(1 if cluster >= 0 else -1)
@@ -79,7 +81,7 @@ def _describe(items, shares, mixed, chosen, m, popularity, vector, item_vectors,
 
 @njit(cache=True, fastmath=True)
 def score_features(X, m, ranker, out):  # type: ignore[no-untyped-def]
-    """Scores of the first ``m`` rows of ``X`` (cap, F): a linear part beside one hidden layer of rectified units."""
+    """Score the first ``m`` rows of ``X`` (cap, F): a linear part beside a layer of rectified units."""
     linear, W, b, v = ranker
     hidden = np.empty(len(b), np.float32)
     for q in range(m):
@@ -99,7 +101,7 @@ def score_features(X, m, ranker, out):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _best(items, chosen, scores, m, tie, top):  # type: ignore[no-untyped-def]
-    """Places in ``chosen`` of the highest scores into ``top`` (k,), ties by ``tie`` of the item; returns how many."""
+    """Put the places in ``chosen`` of the best scores into ``top`` (k,), ties by ``tie``; how many."""
     k = len(top)
     n = 0
     for c in range(m):
@@ -147,13 +149,17 @@ def _clear(seen, items, n, place):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def make_lists(history, seen, length, cluster, vectors, weights, views, popularity, item_vectors, covisits, ranker, available, tie, out_item, out_score, out_source):  # type: ignore[no-untyped-def]
-    """Lists for m users.
+def make_lists(  # type: ignore[no-untyped-def]
+    history, seen, length, cluster, vectors, weights, views, popularity, item_vectors, covisits,
+    ranker, available, tie, out_item, out_score, out_source,
+):  # fmt: skip
+    """Make the lists of m users.
 
-    ``history`` int32 (m, R) and ``seen`` int32 (m, H): item rows, -1 none; ``length`` int64 (m,) of the history; ``cluster``
-    int64 (m,); ``vectors`` float32 (m, d); ``weights`` float32 (m, sources) of the mixture; ``popularity`` (counts by half-life,
-    what makes them shares); ``available`` bool and ``tie`` uint64 (items,). Fills ``out_item`` int32 (m, k) with item rows, best
-    first, -1 where there are no more, ``out_score`` float32, and ``out_source`` uint8: which source contributes most.
+    ``history`` int32 (m, R) and ``seen`` int32 (m, H): item rows, -1 none; ``length`` int64 (m,) of the
+    history; ``cluster`` int64 (m,); ``vectors`` float32 (m, d); ``weights`` float32 (m, sources) of the
+    mixture; ``popularity`` (counts by half-life, what makes them shares); ``available`` bool and ``tie``
+    uint64 (items,). Fills ``out_item`` int32 (m, k) with item rows, best first, -1 where there are no more,
+    ``out_score`` float32, and ``out_source`` uint8: which source contributes most.
     """
     cap = capacity(views, covisits, history)
     sources = weights.shape[1]
@@ -170,7 +176,8 @@ def make_lists(history, seen, length, cluster, vectors, weights, views, populari
         n = gather(history[u], cluster[u], vectors[u], views, item_vectors, covisits, place, items, shares)
         _mix(shares, weights[u], n, mixed)
         m = _prune(items, mixed, n, available, PRUNE, chosen)
-        _describe(items, shares, mixed, chosen, m, popularity, vectors[u], item_vectors, length[u], cluster[u], X)
+        person = vectors[u], length[u], cluster[u]
+        _describe(items, shares, mixed, chosen, m, popularity, item_vectors, person, X)
         score_features(X, m, ranker, scores)
         listed = _best(items, chosen, scores, m, tie, top)
         out_item[u, :] = -1
@@ -183,13 +190,17 @@ def make_lists(history, seen, length, cluster, vectors, weights, views, populari
 
 
 @njit(cache=True)
-def sample_lists(target, first, history, length, cluster, vectors, weights, situations, views, popularity, item_vectors, covisits, available, taught, features, hit, size):  # type: ignore[no-untyped-def]
-    """What might have been listed for m users just before they took something, and what they took.
+def sample_lists(  # type: ignore[no-untyped-def]
+    target, first, history, length, cluster, vectors, weights, situations, views, popularity, item_vectors,
+    covisits, available, taught, features, hit, size,
+):  # fmt: skip
+    """Draw up what might have been listed for m users just before they took something.
 
-    User u took the item rows ``target[first[u]:first[u + 1]]`` (int32); the rest is as in ``make_lists``, as it was then. Adds to
-    ``taught`` float32 (situations, sources) each source's responsibility for what was taken, and fills ``features`` float32
-    (cap, F) and ``hit`` bool (cap,) with the pruned candidates of users of whose items some are among them; ``size``
-    int32 (m,) says how many of each user. Returns how many in all.
+    User u took the item rows ``target[first[u]:first[u + 1]]`` (int32); the rest is as in ``make_lists``, as
+    it was then. Adds to ``taught`` float32 (situations, sources) each source's responsibility for what was
+    taken, and fills ``features`` float32 (cap, F) and ``hit`` bool (cap,) with the pruned candidates of users
+    of whose items some are among them; ``size`` int32 (m,) says how many of each user. Returns how many in
+    all.
     """
     cap = capacity(views, covisits, history)
     sources = weights.shape[1]
@@ -214,7 +225,8 @@ def sample_lists(target, first, history, length, cluster, vectors, weights, situ
         most = features.shape[0] // len(history)
         m = _prune(items, mixed, n, available, most, chosen)
         X = features[at : at + m]
-        _describe(items, shares, mixed, chosen, m, popularity, vectors[u], item_vectors, length[u], cluster[u], X)
+        person = vectors[u], length[u], cluster[u]
+        _describe(items, shares, mixed, chosen, m, popularity, item_vectors, person, X)
         hits = 0
         for q in range(m):
             hit[at + q] = False
@@ -230,11 +242,12 @@ def sample_lists(target, first, history, length, cluster, vectors, weights, situ
 
 @njit(cache=True)
 def published_rank(rows, item, weight, list_item, history_item, popular, exclude_seen, rank, popular_rank):  # type: ignore[no-untyped-def]
-    """Where the item of each event stood in the list last published for its user, and in a list of popular ones.
+    """Find the item of each event in the list last published for its user, and in one of popular ones.
 
-    ``rows`` int64 (n,) in ``list_item`` uint64 (rows, k) and ``history_item`` uint64 (rows, H); ``popular`` uint64 (P,). The list of
-    popular ones is the one that the user would have got, without what they have seen. Fills ``rank`` and ``popular_rank``
-    int16 (n,): the place from 0, -1 for a miss, -2 where nothing is scored (no list yet, no item, nothing liked).
+    ``rows`` int64 (n,) in ``list_item`` uint64 (rows, k) and ``history_item`` uint64 (rows, H); ``popular``
+    uint64 (P,). The list of popular ones is the one that the user would have got, without what they have
+    seen. Fills ``rank`` and ``popular_rank`` int16 (n,): the place from 0, -1 for a miss, -2 where nothing is
+    scored (no list yet, no item, nothing liked).
     """
     k = list_item.shape[1]
     for i in range(len(rows)):

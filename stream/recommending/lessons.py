@@ -12,7 +12,8 @@ from stream.hashing import HashIndex, mix
 from stream.profiles.update import Touched
 from stream.recommending.readers import item_rows
 
-# Lists sampled per batch: each costs a delta 1.5 KB and the learner a tenth of a millisecond; fewer learn more slowly.
+# Lists sampled per batch: each costs a delta 1.5 KB and the learner a tenth of a millisecond; fewer learn
+# more slowly.
 LESSONS_PER_BATCH = 32
 
 
@@ -28,7 +29,10 @@ class Lessons:
 def choose_lessons(
     events: EventBatch, touched: Touched, wanted: npt.NDArray[np.bool_], index: HashIndex
 ) -> Lessons:
-    """Draw users by lots that depend on where the batch lies in the log; ``wanted`` (n,) are the events that may teach."""
+    """Draw users by lots that depend on where the batch lies in the log alone.
+
+    ``wanted`` bool (n,) are the events that may teach.
+    """
     row = item_rows(events.item, index)
     at = np.flatnonzero(wanted & (events.weight > 0) & (row >= 0))
     users = np.unique(touched.slot[at])

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-# Situations are told apart by how many items a user's history holds: what helps a newcomer is not what helps a regular.
+# Situations are told apart by how many items a user's history holds: what helps a newcomer is not what helps
+# a regular.
 HISTORY_STEPS = np.array([1, 3, 10])
 SITUATIONS = len(HISTORY_STEPS) + 1
-# Before anything is learnt, as if so many taken items had been explained like this per situation. Popularity first: it
-# is never absurd. Much larger, and a log's first thousands of events are spent unlearning it.
+# Before anything is learnt, as if so many taken items had been explained like this per situation. Popularity
+# first: it is never absurd. Much larger, and a log's first thousands of events are spent unlearning it.
 PRIOR_COUNT = 50.0
 PRIOR = {"popular": 0.55, "trending": 0.15, "co-visitation": 0.2, "content": 0.1}
 
@@ -28,7 +29,7 @@ def source_names(half_lives: int) -> list[str]:
 
 
 def situation(history_length: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The situation of users with so many items in their history, int64 (m,).
+    """Give the situation of users with so many items in their history, int64 (m,).
 
     Examples
     --------
@@ -41,9 +42,10 @@ def situation(history_length: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 class Mixture:
     """Weights of the sources, by situation.
 
-    A list ranks items by p(item) = sum over sources of w_s p_s(item). For an item that a user took, each source's share
-    in that sum is its responsibility; the weights are the decayed mean responsibilities: online expectation
-    maximisation of the likelihood of what is taken next (Cappe and Moulines, 2009). A source with no use gets no weight.
+    A list ranks items by p(item) = sum over sources of w_s p_s(item). For an item that a user took, each
+    source's share in that sum is its responsibility; the weights are the decayed mean responsibilities:
+    online expectation maximisation of the likelihood of what is taken next (Cappe and Moulines, 2009). A
+    source with no use gets no weight.
     """
 
     def __init__(self, half_life: float, sources: Sequence[str]) -> None:

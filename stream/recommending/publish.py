@@ -35,7 +35,7 @@ def publish_lists(
     table["list_source"][rows] = lists.source
     table["list_id"][rows] = hash_texts(names)
     table["user_seq"][rows] += np.uint32(1)
-    writer = ListWriter(catalogue, model.labels, model.item_ids, model.sources)
+    writer = ListWriter(catalogue, model.clusters, model.item_ids, model.sources)
     heads = _heads(names, events, touched, profiles, model.version, encoder_id, provenance)
     lengths = (lists.item >= 0).sum(axis=1).tolist()
     items, scores, sources = lists.item.tolist(), lists.score.tolist(), lists.source.tolist()

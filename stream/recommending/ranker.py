@@ -1,4 +1,4 @@
-"""The ranker: a small network over what speaks for each candidate, learnt online from lists and what was taken of them."""
+"""The ranker: a small network over what speaks for a candidate, learnt from what is taken of lists."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from stream.recommending.kernels import MORE_FEATURES
 
 Floats = npt.NDArray[np.float32]
 
-# Of the network: 16 units tell situations apart (thin and long histories, strong and weak evidence); twice as many gain
-# little and cost half a list's time.
+# Of the network: 16 units tell situations apart (thin and long histories, strong and weak evidence); twice as
+# many gain little and cost half a list's time.
 HIDDEN = 16
 LEARNING_RATE = 2e-3  # of Adam; a tenth learns too late for a log's fashions, ten times as much forgets them
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Adam's own (Kingma and Ba, 2015)
@@ -25,7 +25,7 @@ REPLAY = 3
 
 @dataclass(frozen=True, slots=True)
 class RankerState:
-    """Weights, with Adam's moments: the next training goes on from them, whoever holds the learner's role by then."""
+    """Weights, with Adam's moments: the next training goes on from them, whoever is the learner by then."""
 
     linear: Floats  # (F,)
     W: Floats  # (F, HIDDEN)
@@ -48,7 +48,7 @@ class RankerState:
         return cls(linear, W, np.zeros(HIDDEN, np.float32), np.zeros(HIDDEN, np.float32), zeros, zeros, 0)
 
     def arrays(self) -> tuple[Floats, Floats, Floats, Floats]:
-        """What scoring needs."""
+        """Give what scoring needs."""
         return self.linear, self.W, self.b, self.v
 
 
@@ -75,7 +75,9 @@ class SampledLists:
         """One by one."""
         bounds = np.cumsum(self.size)[:-1]
         columns = zip(np.split(self.features, bounds), np.split(self.hit, bounds), strict=True)
-        return [SampledLists(np.array([len(h)], np.int32), x, h) for x, h in columns] if len(self.size) else []
+        if not len(self.size):
+            return []
+        return [SampledLists(np.array([len(h)], np.int32), x, h) for x, h in columns]
 
 
 class ListWindow:
@@ -92,7 +94,7 @@ class ListWindow:
         self.fresh += len(parts)
 
     def batches(self, seed: int) -> list[SampledLists]:
-        """Batches to learn from: the fresh lists in order, and after each batch of them REPLAY batches drawn from all."""
+        """Give what to learn from: the fresh lists in order, after each batch REPLAY ones drawn from all."""
         rng = np.random.default_rng(seed)
         lists = list(self._lists)
         out = []
@@ -107,8 +109,8 @@ class ListWindow:
 def train(state: RankerState, batches: list[SampledLists]) -> RankerState:
     """One step of Adam for each of ``batches``, on the listwise softmax loss (ListNet; Cao et al., 2007).
 
-    The loss of a list is the cross-entropy between the softmax of its scores and its hits, weighted by the root of their
-    number, so that a large basket does not outweigh ten small ones.
+    The loss of a list is the cross-entropy between the softmax of its scores and its hits, weighted by the
+    root of their number, so that a large basket does not outweigh ten small ones.
     """
     shapes = [a.shape for a in state.arrays()]
     flat = np.concatenate([a.ravel() for a in state.arrays()])

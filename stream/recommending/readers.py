@@ -32,7 +32,7 @@ def read_profiles(
     index: HashIndex,
     settings: RecommendingSettings,
 ) -> Readers:
-    """The users of profile ``rows`` (m,)."""
+    """Read the users of profile ``rows`` (m,)."""
     items = item_rows(rows["history_item"], index)
     recent = slice(None, settings.recent)
     liked = np.where(rows["history_weight"][:, recent] > 0, items[:, recent], np.int32(-1))

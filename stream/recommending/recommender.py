@@ -12,20 +12,21 @@ from stream.config import RecommendingSettings
 from stream.events.batch import EventBatch
 from stream.model import Model
 from stream.profiles.layout import Rows
-from stream.recommending.kernels import make_lists, published_rank, sample_lists
-from stream.recommending.kernels import MORE_FEATURES
+from stream.recommending.kernels import MORE_FEATURES, make_lists, published_rank, sample_lists
 from stream.recommending.lessons import Lessons
 from stream.recommending.mixture import situation
 from stream.recommending.ranker import SampledLists
 from stream.recommending.readers import Readers
 from stream.recommending.tables import heaviest
 
-# Items per cluster that its users' own vectors choose from: what a cosine with each costs is what a list costs.
+# Items per cluster that its users' own vectors choose from: what a cosine with each costs is what a list
+# costs.
 SHORTLIST = 256
-# Centres move slowly: shortlists by content are drawn up anew after so many events, at the cost of one product of all
-# centres with all items.
+# Centres move slowly: shortlists by content are drawn up anew after so many events, at the cost of one
+# product of all centres with all items.
 SHORTLIST_EVERY = 8_192
-# Candidates that a sampled list keeps, the best by the sources' mixture: those that are hard to tell from what was taken.
+# Candidates that a sampled list keeps, the best by the sources' mixture: those that are hard to tell from
+# what was taken.
 SAMPLED_CANDIDATES = 64
 
 Rows32 = npt.NDArray[np.int32]
@@ -49,7 +50,9 @@ class Answers:
     """
 
     rank: npt.NDArray[np.int16]  # (n,)
-    popular_rank: npt.NDArray[np.int16]  # (n,) the same, had the list held what is popular and new to the user
+    popular_rank: npt.NDArray[
+        np.int16
+    ]  # (n,) the same, had the list held what is popular and new to the user
 
 
 class Recommender:
@@ -65,15 +68,15 @@ class Recommender:
     def refresh(self, model: Model) -> None:
         """Draw up the shortlists again where the catalogue, the clusters or time have moved on."""
         self.catalogue.reserve(len(model.index))
-        state = (self.catalogue.version, model.decisions, model.clock // SHORTLIST_EVERY)
+        state = (self.catalogue.version, model.clusters.version, model.clock // SHORTLIST_EVERY)
         if state == self._drawn_up:
             return
         self._drawn_up = state
-        if model.projection is None or model.clusters is None:
-            return
-        self._item_vectors = model.projection.apply(self.catalogue.vectors)
-        listable = self.catalogue.has_vector & self.catalogue.available
         clusters = model.clusters
+        if not len(clusters.ids):
+            return
+        self._item_vectors = clusters.project(self.catalogue.vectors)
+        listable = self.catalogue.has_vector & self.catalogue.available
         self._content = np.full((int(clusters.ids.max()) + 1, SHORTLIST), -1, np.int32)
         for cluster, centre in zip(clusters.ids.tolist(), clusters.centres, strict=True):
             nearness = np.where(listable, self._item_vectors @ centre + np.float32(2), np.float32(0))
@@ -83,9 +86,7 @@ class Recommender:
     def recommend(self, readers: Readers, model: Model, now: int) -> Lists:
         """Lists for ``readers``; ``now`` in ms decides what is on offer already."""
         m, k = len(readers.cluster), self.settings.k
-        out = Lists(
-            np.full((m, k), -1, np.int32), np.zeros((m, k), np.float32), np.zeros((m, k), np.uint8)
-        )
+        out = Lists(np.full((m, k), -1, np.int32), np.zeros((m, k), np.float32), np.zeros((m, k), np.uint8))
         make_lists(
             readers.history,
             readers.seen,
@@ -106,7 +107,9 @@ class Recommender:
         )
         return out
 
-    def sample(self, lessons: Lessons, readers: Readers, model: Model, now: int) -> tuple[Floats, SampledLists]:
+    def sample(
+        self, lessons: Lessons, readers: Readers, model: Model, now: int
+    ) -> tuple[Floats, SampledLists]:
         """What the sources had to do with what l ``readers`` took, and the lists they might have had before.
 
         The first is float32 (situations, sources): responsibilities, summed.
@@ -146,7 +149,7 @@ class Recommender:
     def popular(self, model: Model) -> Rows32:
         """What lists are measured against: item rows by popularity at the middle half-life, best first."""
         charts = model.items.charts.popular
-        chart = charts[len(charts) // 2]
+        chart: Rows32 = charts[len(charts) // 2]
         return chart[chart >= 0]
 
     def score_published(

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from stream.catalogue import Catalogue
+from stream.clustering.shared import SharedClusters
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +36,13 @@ class ListWriter:
     def __init__(
         self,
         catalogue: Catalogue,
-        labels: Mapping[int, str],
+        clusters: SharedClusters,
         item_ids: Mapping[int, str],
         sources: Sequence[str],
     ) -> None:
         self._sources = sources
         self._catalogue = catalogue
-        self._labels = labels
+        self._clusters = clusters
         self._item_ids = item_ids
         self._reasons: dict[object, bytes] = {}
 
@@ -74,7 +75,11 @@ class ListWriter:
     def _cluster(self, cluster: int | None) -> dict[str, Any] | None:
         if cluster is None:
             return None
-        return {"id": cluster, "label": self._labels.get(cluster, "")}
+        return {
+            "id": cluster,
+            "label": self._clusters.labels.get(cluster, ""),
+            "segments": self._clusters.path(cluster),
+        }
 
     def _entry(self, row: int, score: float, source: int, cluster: int | None) -> bytes:
         """A JSON object: the item's own fields, then what this list says of it."""
@@ -87,7 +92,7 @@ class ListWriter:
         )
 
     def _reason(self, source: int, cluster: int | None) -> bytes:
-        label = self._labels.get(cluster, "") if cluster is not None else ""
+        label = self._clusters.labels.get(cluster, "") if cluster is not None else ""
         found = self._reasons.get((source, label))
         if found is None:
             text = {

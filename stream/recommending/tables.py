@@ -6,15 +6,18 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-# Growth of forward-decayed counts, as a power of two, at which they are scaled back: float32 overflows at 2^127.
+Floats = npt.NDArray[np.float32]
+
+# Growth of forward-decayed counts, as a power of two, at which they are scaled back: float32 overflows at
+# 2^127.
 REBASE = 30.0
 
 
 class Growth:
     """The weight of a count made now, where older ones keep theirs: forward decay by a clock of events.
 
-    Counts made at clock c weigh 2^((c - origin) / half_life), so that nothing old needs touching; ``advance`` says by what
-    everything must be multiplied once that has grown too large (Cormode et al., 2009).
+    Counts made at clock c weigh 2^((c - origin) / half_life), so that nothing old needs touching; ``advance``
+    says by what everything must be multiplied once that has grown too large (Cormode et al., 2009).
 
     Examples
     --------
@@ -65,9 +68,9 @@ def _add(ids, counts, totals, row, item, weight):  # type: ignore[no-untyped-def
 class NeighbourTable:
     """Per row at most ``width`` items with counts; the lightest makes room for a newcomer.
 
-    A newcomer starts from its own count, not from that of the one it replaces (as Space-Saving would have it; Metwally et
-    al., 2005): heavy items lose nothing, and light ones are not taken for heavy.
-    ``ids`` int32 (rows, width), -1 free; ``counts`` float32 (rows, width); ``totals`` float32 (rows,).
+    A newcomer starts from its own count, not from that of the one it replaces (as Space-Saving would have it;
+    Metwally et al., 2005): heavy items lose nothing, and light ones are not taken for heavy. ``ids`` int32
+    (rows, width), -1 free; ``counts`` float32 (rows, width); ``totals`` float32 (rows,).
     """
 
     def __init__(self, width: int) -> None:
@@ -92,8 +95,33 @@ class NeighbourTable:
         items: npt.NDArray[np.int64],
         weights: npt.NDArray[np.float32],
     ) -> None:
-        """Count ``items`` (n,) with ``weights`` (n,) in ``rows`` (n,), in this order; those with -1 are passed over."""
+        """Count ``items`` (n,) with ``weights`` (n,) in ``rows`` (n,), in order; -1 is passed over."""
         _add(self.ids, self.counts, self.totals, rows, items, weights)
+
+    def heaviest(
+        self, row: int, n: int, keys: npt.NDArray[np.uint64]
+    ) -> tuple[npt.NDArray[np.int64], Floats]:
+        """The at most ``n`` heaviest items of a row, int64 (<= n,), heaviest first, and their counts; ties by ``keys``."""
+        if row >= len(self.totals):
+            return np.empty(0, np.int64), np.empty(0, np.float32)
+        used = np.flatnonzero((self.ids[row] >= 0) & (self.counts[row] > 0))
+        items, counts = self.ids[row][used].astype(np.int64), self.counts[row][used]
+        order = np.lexsort((keys[items], -counts))[:n]
+        return items[order], counts[order]
+
+    def copy(self, source: int, target: int) -> None:
+        """Add the counts of row ``source`` to row ``target``."""
+        self.reserve(max(source, target) + 1)
+        items = self.ids[source][self.ids[source] >= 0].astype(np.int64)
+        counts = self.counts[source][self.ids[source] >= 0].copy()
+        # What the row has counted of items that it no longer holds goes along.
+        rest = self.totals[source] - counts.sum()
+        self.add(np.full(len(items), target, np.int64), items, counts)
+        self.totals[target] += rest
+
+    def clear(self, row: int) -> None:
+        """Forget a row."""
+        self.ids[row], self.counts[row], self.totals[row] = -1, 0, 0
 
     def scale(self, factor: float) -> None:
         """Multiply all counts."""
@@ -101,9 +129,7 @@ class NeighbourTable:
         self.totals *= np.float32(factor)
 
 
-def heaviest(
-    scores: npt.NDArray[np.float32], n: int, keys: npt.NDArray[np.uint64]
-) -> npt.NDArray[np.int32]:
+def heaviest(scores: npt.NDArray[np.float32], n: int, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
     """Give the indices of the ``n`` largest positive ``scores``, largest first, or of all; int32 (<= n,).
 
     Ties go by ``keys``, those at the cut too: rows differ between processes, hashes do not.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -72,6 +73,15 @@ def test_a_failed_start_says_why(tmp_path: Path) -> None:
         kafka.start()
     with pytest.raises(BrokerUnavailable):  # it holds no lock, and can be tried again
         kafka.start()
+
+
+def test_a_port_in_use_is_refused(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(BrokerError, match=f"port {port} is taken"):
+            EmbeddedKafka(tmp_path / "kafka", port=port).start()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")

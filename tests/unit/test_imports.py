@@ -63,7 +63,9 @@ def offences(*, by: tuple[str, ...], of: tuple[str, ...]) -> list[str]:
 
 
 def test_the_source_is_found() -> None:
-    assert {"stream.pipeline", "stream.broker.memory", "consumers.worker", "producers.synthetic"} <= set(MODULES)
+    assert {"stream.pipeline", "stream.broker.memory", "consumers.worker", "producers.synthetic"} <= set(
+        MODULES
+    )
     assert "stream.model.Model" in MODULES["stream.pipeline"]
 
 
@@ -88,7 +90,16 @@ def test_the_broker_knows_nothing_of_the_pipeline_and_its_stages() -> None:
 
 
 def test_the_pipeline_reads_no_clock_and_draws_nothing() -> None:
-    core = ("pipeline", "model", "learner", "contributing", "placing", "describing", "profiles", "recommending")
+    core = (
+        "pipeline",
+        "model",
+        "learner",
+        "contributing",
+        "placing",
+        "describing",
+        "profiles",
+        "recommending",
+    )
     unseeded = ("time", "datetime", "random", "secrets", "uuid", "stream.clock")
     assert offences(by=tuple(f"stream.{name}" for name in core), of=unseeded) == []
 

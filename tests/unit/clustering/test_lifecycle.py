@@ -176,6 +176,19 @@ def test_restless_rules_move_more() -> None:
     assert propose(model, X, rules=LifeCycle(gain=1.0, least=0.0)) is not None
 
 
+def test_centres_go_where_the_users_are() -> None:
+    X, middle = world(per=200)
+    model = clusters(middle + 0.15 * np.random.default_rng(3).normal(size=middle.shape), X[:40])
+    model.weighted.weights *= 100  # busy users of former times hold the centres where they were
+    ids, error = model.ids.tolist(), mean_error(model, X)
+    decision = propose(model, X)
+    assert decision is not None
+    assert decision.events == []
+    apply(model, decision)
+    assert model.ids.tolist() == ids
+    assert mean_error(model, X) < 0.97 * error
+
+
 def test_lineage_maps_what_is_gone() -> None:
     X, middle = world()
     model = clusters(np.vstack([middle, middle[3:] + 0.01]), X)

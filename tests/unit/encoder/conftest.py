@@ -92,9 +92,7 @@ def save(directory: Path, model: PreTrainedModel, tokenizer: Tokenizer, **names:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(0.0, 0.3)
-    save_model: Callable[[Path], None] = model.save_pretrained
-    save_model(directory)
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=32, **names).save_pretrained(
-        directory
-    )
+    model.save_pretrained(directory)
+    wrapped: Any = PreTrainedTokenizerFast
+    wrapped(tokenizer_object=tokenizer, model_max_length=32, **names).save_pretrained(directory)
     return directory

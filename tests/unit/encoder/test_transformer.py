@@ -136,9 +136,7 @@ def test_a_text_without_tokens_is_zeros(tiny_gpt2: Path, monkeypatch: pytest.Mon
 
 
 def test_an_encoder_decoder_gives_its_encoder(tiny_bert: Path) -> None:
-    config = T5Config(
-        vocab_size=11, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2, decoder_start_token_id=0
-    )
+    config = T5Config(vocab_size=11, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2)
     T5ForConditionalGeneration(config).save_pretrained(tiny_bert)
     assert TransformerEncoder(settings(tiny_bert)).encode(["red shoe"]).shape == (1, 16)
 

@@ -9,7 +9,9 @@ from stream.config import RecommendingSettings
 from stream.recommending.counts import BACKWARDS, SORT_EVERY, ItemCounts
 from stream.recommending.gathering import LAG_DECAY
 
-SETTINGS = RecommendingSettings(popular_half_lives=(1e9,), half_life=1e9, neighbours=4, trending=8, candidates=3)
+SETTINGS = RecommendingSettings(
+    popular_half_lives=(1e9,), half_life=1e9, neighbours=4, trending=8, candidates=3
+)
 NO_CONTEXT = [-1, -1]
 
 

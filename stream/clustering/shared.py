@@ -1,0 +1,116 @@
+"""The clusters as the model has them: one state, changed by what the model log says and by nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from stream.clustering.adapters import RiverClusterer
+from stream.clustering.hierarchy import Hierarchy
+from stream.clustering.kmeans import StreamingKMeans
+from stream.clustering.lifecycle import Reshaped, apply
+from stream.clustering.lineage import Lineage, LineageEvent
+from stream.clustering.projection import Projection
+from stream.clustering.stats import ClusterStats
+from stream.config import ClusteringSettings
+
+Floats = npt.NDArray[np.float32]
+Ids = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What clusters are called, and the segments over them."""
+
+    ids: Ids  # (k,)
+    labels: list[str]  # (k,)
+    hierarchy: Hierarchy
+
+
+class SharedClusters:
+    """Projection, clusterer, lineage, names. Nothing is assigned before ``seed``."""
+
+    def __init__(self, settings: ClusteringSettings) -> None:
+        self._settings = settings
+        self.version = 0  # moves on when clusters come and go
+        self.projection: Projection | None = None
+        self.clusterer: StreamingKMeans | RiverClusterer | None = None
+        self.lineage = Lineage()
+        self.labels: dict[int, str] = {}
+        self.hierarchy: Hierarchy | None = None
+
+    @property
+    def ids(self) -> Ids:
+        """Ids of the clusters there are, (k,), ascending."""
+        return np.empty(0, np.int64) if self.clusterer is None else self.clusterer.ids
+
+    @property
+    def centres(self) -> Floats:
+        """Their centres, (k, d)."""
+        return np.empty((0, 1), np.float32) if self.clusterer is None else self.clusterer.centres
+
+    @property
+    def kmeans(self) -> StreamingKMeans | None:
+        """The clusterer where it is Shoal's own: the others neither merge nor are reshaped."""
+        return self.clusterer if isinstance(self.clusterer, StreamingKMeans) else None
+
+    def project(self, profiles: Floats) -> Floats:
+        """Unit profile vectors (m, D) in the clusters' space, float32 (m, d); (m, 1) of zeros before there is one."""
+        if self.projection is None:
+            return np.zeros((len(profiles), 1), np.float32)
+        return self.projection.apply(profiles)
+
+    def assign(self, vectors: Floats, current: Ids) -> Ids:
+        """Clusters of projected ``vectors`` (m, d) of users who are in ``current`` (m,) now; -1 for none."""
+        none = np.full(len(vectors), -1, np.int64)
+        if self.clusterer is None or not len(vectors):
+            return none
+        if isinstance(self.clusterer, StreamingKMeans):
+            living = self.lineage.resolve(current)
+            ids = self.clusterer.predict_many(vectors, current=living, margin=self._settings.margin)
+        else:
+            ids = self.clusterer.predict_many(vectors)
+        return none if ids is None else ids
+
+    def seed(self, projection: Projection, centres: Floats, weights: npt.NDArray[np.float64]) -> None:
+        """Start; a centre counts ``weights`` (k,) users, or the first batch would carry it off."""
+        settings = self._settings
+        self.version += 1
+        self.projection = projection
+        if settings.algorithm != "StreamingKMeans":
+            self.clusterer = RiverClusterer(settings.algorithm, len(centres), settings.seed)
+            return
+        model = StreamingKMeans(
+            n_clusters=len(centres), half_life=settings.half_life, spherical=True, seed=settings.seed
+        )
+        model.seed_with(centres)
+        model.weighted.weights[:] = weights
+        self.clusterer = model
+
+    def learn(self, stats: ClusterStats | None, sample: Floats) -> None:
+        """Fold what a delta says of the clusters; those that do not merge learn its ``sample`` (s, D) of profiles."""
+        if self.kmeans is not None:
+            if stats is not None:
+                self.kmeans.fold(stats, self.lineage)
+        elif self.clusterer is not None and len(sample):
+            self.clusterer.learn_many(self.project(sample))
+
+    def reshape(self, change: Reshaped) -> list[LineageEvent]:
+        """Carry out a decision of the life cycle; what became of whom."""
+        if self.kmeans is None:
+            return []
+        self.version += 1
+        events = apply(self.kmeans, change)
+        self.lineage.fold(events)
+        return events
+
+    def name(self, named: Named) -> None:
+        """Take names over; those of clusters that are gone are forgotten."""
+        self.labels = dict(zip(named.ids.tolist(), named.labels, strict=True))
+        self.hierarchy = named.hierarchy
+
+    def path(self, cluster: int) -> tuple[int, ...]:
+        """Segments of a cluster, coarse first; () where it has none yet."""
+        return () if self.hierarchy is None else self.hierarchy.path(cluster)
