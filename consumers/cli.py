@@ -38,7 +38,8 @@ app = typer.Typer(
     # The pretty ones show local variables, and so secrets.
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Start with [bold]shoal demo[/bold]. Each command explains itself: [bold]shoal worker --help[/bold]",
+    rich_markup_mode="markdown",
+    epilog="Start with `shoal demo`. Each command explains itself: `shoal worker --help`",
 )
 
 
@@ -64,7 +65,7 @@ def main(
         ),
     ] = None,
     debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
-    show_version: Annotated[
+    show_version: Annotated[  # noqa: ARG001 - its callback has done it
         bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version.")
     ] = False,
 ) -> None:

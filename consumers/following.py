@@ -42,10 +42,14 @@ class ModelFollower:
         self._fold(records.offset.tolist(), records.values)
         return len(records) > 0
 
+    def has(self, sender: str, sequence: int) -> bool:
+        """Whether ``sender``'s entry ``sequence`` is folded; of a sender's entries -1 comes before the first."""
+        return self._seen.get(sender, -1) >= sequence
+
     def wait_for(self, sender: str, sequence: int, clock: Clock, patience: float) -> bool:
         """Fold until ``sender``'s entry ``sequence`` is in, for at most ``patience`` seconds; whether it is."""
         deadline = clock.monotonic() + patience
-        while self._seen.get(sender, -1) < sequence:
+        while not self.has(sender, sequence):
             left = deadline - clock.monotonic()
             if left <= 0:
                 return False

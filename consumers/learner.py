@@ -39,6 +39,7 @@ class LearnerRole:
         self._catalogue = catalogue
         self._entries = entries
         self._learner = Learner(settings, catalogue)
+        self._undone: Decision | None = None  # was made, but its transaction was aborted
         # Only the membership is of use; the worker folds the log with a reader of its own.
         self._member = broker.subscribe(topics.model_updates.name, topics.group("learner"), self)
 
@@ -49,19 +50,26 @@ class LearnerRole:
 
     def revoked(self, partitions: Sequence[int]) -> None:
         """Give the role up."""
-        log.info("learner's role given up")
+        self._undone = None
+        log.info("learner's role given up", partitions=list(partitions))
 
     def lost(self, partitions: Sequence[int]) -> None:
         """As ``revoked``."""
         self.revoked(partitions)
 
-    def act(self, producer: TransactionalProducer, model: Model, items: CatalogueFollower) -> bool:
-        """Decide, if the role is here and something is due; whether a decision was written."""
+    def is_here(self) -> bool:
+        """Whether the role is here. To be asked in every round: in this call it comes and goes."""
         self._member.poll(1, 0.0)
-        if not self._member.assignment():
-            return False
+        return bool(self._member.assignment())
+
+    def act(self, producer: TransactionalProducer, model: Model, items: CatalogueFollower) -> bool:
+        """Write the decision that is due, and the dead letters of items; whether there was a decision.
+
+        False too where the transaction was aborted: all of it is done again at the next call. Raises
+        BrokerError.
+        """
         dead = items.dead_letters
-        decision = self._learner.decide(model)
+        decision = self._next(model)
         if decision is None and not dead:
             return False
         producer.begin()
@@ -72,7 +80,8 @@ class LearnerRole:
             producer.send_offsets(self._member, {0: model.version + 1})
             producer.commit()
         except TransactionAborted as aborted:
-            log.warning("decision aborted; it will be made again", reason=str(aborted))
+            self._undone = decision
+            log.warning("decision aborted; it will be written again", reason=str(aborted))
             return False
         dead.clear()
         return decision is not None
@@ -80,6 +89,13 @@ class LearnerRole:
     def close(self) -> None:
         """Leave the group."""
         self._member.close()
+
+    def _next(self, model: Model) -> Decision | None:
+        undone, self._undone = self._undone, None
+        # Not made anew: what led to it may be behind the learner, as a drift that was noticed once.
+        if undone is not None and undone.sequence == model.decisions:
+            return undone
+        return self._learner.decide(model)
 
     def _write(self, producer: TransactionalProducer, decision: Decision, model: Model) -> None:
         if isinstance(decision, Labelled):

@@ -37,7 +37,9 @@ class Tally:
             if isinstance(entry, Seeded):
                 self.clusters = len(entry.centres)
             elif isinstance(entry, Labelled):
-                self.labels.update(zip(entry.ids.tolist(), entry.labels, strict=True))
+                # A labelling names all clusters there are, so those that retired go.
+                self.labels = dict(zip(entry.named.ids.tolist(), entry.named.labels, strict=True))
+                self.clusters = len(self.labels)
 
 
 class TallyReader:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 
 import numpy as np
 import structlog
@@ -50,7 +51,7 @@ class Worker:
         broker: Broker,
         encoder: TextEncoder,
         clock: Clock,
-        on_commit: Callable[[Outcome], None] = lambda outcome: None,
+        on_commit: Callable[[Outcome], None] = lambda _: None,
     ) -> None:
         self.settings, self.broker, self.clock = settings, broker, clock
         self.topics = Topics(settings.kafka)
@@ -72,23 +73,30 @@ class Worker:
         self._epochs: dict[int, int] = {}  # of the partitions assigned now
         self._epoch = 0
         self._collected: list[Records] = []
+        self._active_at = clock.monotonic()  # when records were last taken in, or partitions restored
+        self._own = -1  # number of the last entry of ours that stands in the model log
         instance = settings.worker.instance
         # First of all: it fences a predecessor of the same name, and ends what that left open.
         self._producer = broker.transactional_producer(self.topics.transactional_id(instance))
         self._items = CatalogueFollower(broker, self.topics, self.catalogue)
         self._model_log = ModelFollower(broker, self.topics, self.model)
         self._entries = EntryWriter(f"{instance}/{uuid.uuid4().hex[:12]}")
-        self._learner = LearnerRole(settings, broker, self.topics, self.catalogue, self._entries)
         self._catch_up()
+        # Members of groups last: from here on they have to be polled.
+        self._learner = LearnerRole(settings, broker, self.topics, self.catalogue, self._entries)
         self._consumer = broker.subscribe(self.topics.events.name, self.topics.group("workers"), self)
 
     def run(self, stop: threading.Event, idle_s: float | None = None) -> None:
-        """Work until ``stop`` is set, or until no event has come for ``idle_s`` seconds. Raises BrokerError."""
-        last = self.clock.monotonic()
+        """Work until ``stop`` is set, or until no event has come for ``idle_s`` seconds.
+
+        Raises whatever stops the work, BrokerError above all. State is as of the last commit then, in the log
+        and here, but an assignment may have been cut short: the caller closes, and starts a new worker to go
+        on.
+        """
+        self._active_at = self.clock.monotonic()
         while not stop.is_set():
-            if self.step():
-                last = self.clock.monotonic()
-            elif idle_s is not None and self.clock.monotonic() - last > idle_s:
+            self.step()
+            if idle_s is not None and self.clock.monotonic() - self._active_at > idle_s:
                 return
 
     def step(self) -> int:
@@ -98,19 +106,24 @@ class Worker:
         self.pipeline.encode_catalogue()
         if len(records):
             self._process(records)
+            self._active_at = self.clock.monotonic()
         else:
             self._model_log.poll(0.0)
-        if self._learner.act(self._producer, self.model, self._items):
-            self._fold_own()
+        self._decide()
         return len(records)
 
     def close(self) -> None:
-        """Leave the groups and give connections back; what was collected and not committed is read by others."""
-        self._consumer.close()
-        self._learner.close()
-        self._producer.close()
-        self._model_log.close()
-        self._items.close()
+        """Leave the groups and give connections back; what was collected and not committed is read by others.
+
+        All of it is tried, also where a part fails; what the last failing one raised comes out, the others
+        behind it.
+        """
+        with ExitStack() as stack:  # called from the last to the first
+            stack.callback(self._items.close)
+            stack.callback(self._model_log.close)
+            stack.callback(self._producer.close)
+            stack.callback(self._learner.close)
+            stack.callback(self._consumer.close)
 
     def lag(self) -> int:
         """Records of the assigned partitions that are not processed yet."""
@@ -119,15 +132,17 @@ class Worker:
     def assigned(self, partitions: Sequence[int]) -> None:
         """Restore the profiles of ``partitions`` from the changelog, to its end."""
         started = self.clock.monotonic()
-        reader = self.broker.reader(self.topics.profiles.name, dict.fromkeys(partitions, 0))
         before = len(self.profiles)
-        for records in reader.read_to_end(SILENCE_S):
-            for partition in np.unique(records.partition):
-                part = records.select(records.partition == partition)
-                self.profiles.restore(int(partition), part.keys, part.values)
-        reader.close()
+        with closing(
+            self.broker.reader(self.topics.profiles.name, dict.fromkeys(partitions, 0))
+        ) as changelog:
+            for records in changelog.read_to_end(SILENCE_S):
+                for partition in np.unique(records.partition):
+                    part = records.select(records.partition == partition)
+                    self.profiles.restore(int(partition), part.keys, part.values)
         self._epoch += 1
         self._epochs.update(dict.fromkeys(partitions, self._epoch))
+        self._active_at = self.clock.monotonic()
         log.info(
             "partitions assigned",
             partitions=list(partitions),
@@ -214,8 +229,18 @@ class Worker:
         producer.send(topics.model_updates.name, 0, [None] * len(parts), parts)
         producer.commit()
 
+    def _decide(self) -> None:
+        """Write all decisions that are due, if the learner's role is here, each made on what came of the one before."""
+        if not self._learner.is_here():
+            return
+        # A model without what was written last would lead to the same decision again.
+        while self._model_log.has(self._entries.sender, self._own):
+            if not self._learner.act(self._producer, self.model, self._items):
+                return
+            self._fold_own()
+
     def _fold_own(self) -> None:
-        if not self._model_log.wait_for(
-            self._entries.sender, self._entries.sequence, self.clock, OWN_DELTA_S
-        ):
+        """Fold up to what was committed just now."""
+        self._own = self._entries.sequence
+        if not self._model_log.wait_for(self._entries.sender, self._own, self.clock, OWN_DELTA_S):
             log.warning("own delta not read back yet; the model log is held back", version=self.model.version)

@@ -163,9 +163,9 @@ class ClusteringSettings(Section):
     # Clusters, or "auto": as many as the first users show, within ``k_bounds``.
     k: Annotated[int, Field(ge=1)] | Literal["auto"] = 16
     k_bounds: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (4, 64)
-    # A user stays in a cluster until another centre is nearer by this share of the squared distance. 0 lets who
-    # sits between two move at every tremble of a centre, much more holds users where they were.
-    margin: float = Field(default=0.05, ge=0)
+    # How much nearer another centre must be, in squared distance, before a user moves. At 0 users on borders move
+    # with every tremble of a centre; above about 0.5 they stay where they do not belong.
+    margin: float = Field(default=0.2, ge=0)
     segments: tuple[Annotated[int, Field(ge=1)], ...] = (
         4,
     )  # segments over the clusters, coarse levels first

@@ -46,12 +46,13 @@ def contribute(
     in_cluster = placed.cluster >= 0
     if model.clusters.kmeans is not None and in_cluster.any():
         clusters = model.clusters.kmeans.accumulate(
-            placed.vectors[in_cluster], ids=placed.cluster[in_cluster]
+            placed.vectors[in_cluster], placed.weight[in_cluster], placed.cluster[in_cluster]
         )
     return Delta(
         base_version=model.version,
         offsets=_offsets(records),
         events=len(events),
+        updates=len(touched.rows),
         items=items[none:],
         item_ids=_new_ids(events, items[none:], model),
         event_item=place[:e],

@@ -26,6 +26,7 @@ class Delta:
     base_version: int  # of the model it was made against
     offsets: dict[int, tuple[int, int]]  # per input partition the first and last offset covered
     events: int  # taken in, counted or not: moves the model's clock
+    updates: int  # profiles touched: moves the clock by which clusters forget
     items: npt.NDArray[np.uint64]  # (u,) dictionary of the columns below
     item_ids: list[str | None]  # (u,) id texts of those the model did not know, None for the others
     event_item: npt.NDArray[np.int32]  # (e,) into items

@@ -1,7 +1,7 @@
 """The learner's decisions: what only one may decide, because others could not repeat it to the last bit.
 
-Functions of the folded model. Whoever holds the role asks after each fold, and writes what comes out into the model log; a
-decision takes effect when it is folded, by everybody alike.
+Functions of the folded model. Whoever holds the role asks after each fold, and writes what comes out into the
+model log. A decision takes effect when it is folded, by everybody alike.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from stream.catalogue import Catalogue
+from stream.clustering.assign import assign
 from stream.clustering.drift import DriftDetector
 from stream.clustering.hierarchy import build_hierarchy
 from stream.clustering.labels import label_clusters
@@ -21,16 +22,18 @@ from stream.entries import Decision, Labelled, Paced, Reviewed, Seeded, Trained
 from stream.model import Model
 from stream.recommending.ranker import train
 
-# Heaviest items of a cluster from whose texts its label is made; fewer let one odd title name the cluster, more blur it.
+# Heaviest items of a cluster from whose texts its label is made; fewer let one odd title name it, more blur
+# it.
 LABEL_ITEMS = 50
 # A log that never shows enough users for all clusters gets fewer of them, after so many events.
 SEED_ANYWAY_AFTER = 5_000
-# The ranker is trained when so many sampled lists are new, for about 30 ms; less often, and it lags behind fashions.
+# The ranker is trained when so many sampled lists are new, for about 30 ms; less often, and it lags behind
+# fashions.
 TRAIN_EVERY = 256
 
 
 class Learner:
-    """Decides. All that a successor would miss stands in the model, but for what the drift detector has seen of late."""
+    """Decides. All that a successor would miss stands in the model, save what the drift detector saw of late."""
 
     def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
         self.settings = settings
@@ -63,9 +66,9 @@ class Learner:
         points = projection.apply(vectors)
         k = most
         if clustering.k == "auto":
-            k = choose_k(points, min(clustering.k_bounds[0], most), most, clustering.seed, spherical=True)
-        centres = seed_centres(points, k, clustering.seed, spherical=True)
-        weights = np.bincount((points @ centres.T).argmax(axis=1), minlength=len(centres))
+            k = choose_k(points, min(clustering.k_bounds[0], most), most, clustering.seed)
+        centres = seed_centres(points, k, clustering.seed)
+        weights = np.bincount(assign(points, centres)[0], minlength=len(centres))
         return Seeded(
             sequence=model.decisions,
             mean=projection.mean,

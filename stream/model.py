@@ -71,6 +71,7 @@ class Model:
         self.version = -1
         self.decisions = 0  # taken so far; the next one carries this number
         self.clock = 0  # events folded
+        self.updates = 0  # profile updates folded
         self.counts: Counter[str] = Counter()
         self.item_ids: dict[int, str] = {}  # id texts by row
         rec = settings.recommending
@@ -134,7 +135,7 @@ class Model:
             context.astype(np.int64),
             self.index.keys,
         )
-        self.clusters.learn(delta.clusters, delta.sample_vectors.astype(np.float32))
+        self.clusters.learn(delta.clusters, delta.updates, delta.sample_vectors.astype(np.float32))
         if delta.clusters is not None and len(delta.clusters):
             self.errors.append(delta.clusters.mean_error)
             self.error_count += 1
@@ -142,6 +143,7 @@ class Model:
         self.mixture.fold(delta.taught)
         self.lists.fold(delta.lists)
         self.clock += delta.events
+        self.updates += delta.updates
         self.items.advance(self.clock, self.index.keys)
 
 

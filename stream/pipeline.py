@@ -85,6 +85,7 @@ class Pipeline:
         rows = table.rows[users]
         after = place_users(rows, model)
         table.rows["cluster"][users] = after.cluster
+        table.rows["updates"][users] = model.updates
         now = int(events.time.max(initial=0))
         readers = read_profiles(rows, after.cluster, after.vectors, index, recommending)
         lists = recommender.recommend(readers, model, now)

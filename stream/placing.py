@@ -21,6 +21,7 @@ class Placed:
     profiles: npt.NDArray[np.float32]  # (m, D) unit profile vectors, zeros where a user has no taste to show
     vectors: npt.NDArray[np.float32]  # (m, d) the same, projected; d is 1 before the clusters are seeded
     cluster: npt.NDArray[np.int64]  # (m,) id, -1 for none
+    weight: npt.NDArray[np.float32]  # (m,) what an update of them now says of their cluster
 
     @property
     def known(self) -> npt.NDArray[np.bool_]:
@@ -41,4 +42,13 @@ def place_users(rows: Rows, model: Model) -> Placed:
     vectors = np.where(known[:, None], model.clusters.project(unit), np.float32(0))
     cluster = np.full(len(rows), -1, np.int64)
     cluster[known] = model.clusters.assign(vectors[known], rows["cluster"][known])
-    return Placed(unit, vectors, cluster)
+    return Placed(unit, vectors, cluster, _weights(rows["updates"], model))
+
+
+def _weights(updated: npt.NDArray[np.int64], model: Model) -> npt.NDArray[np.float32]:
+    """What is missing of 1, after what earlier updates said has faded: a busy user counts no more than a quiet one.
+
+    Otherwise those who come a hundred times as often would pull the centres to where only they are.
+    """
+    half_lives = (model.updates - updated) / model.settings.clustering.half_life
+    return np.where(updated < 0, 1, 1 - np.exp2(-np.maximum(half_lives, 0))).astype(np.float32)

@@ -66,11 +66,11 @@ def mapping_of(path: Path | None) -> LogMapping | None:
 
 @contextmanager
 def stopped_by_signals() -> Iterator[threading.Event]:
-    """Give an event that the first SIGTERM or Ctrl-C sets; the second ends the program at once."""
+    """Give an event that the first SIGTERM or Ctrl-C sets; a second one does what it does without this."""
     stop = threading.Event()
 
     def ask(number: int, _frame: object) -> None:
-        signal.signal(number, signal.SIG_DFL)
+        signal.signal(number, before[signal.Signals(number)])
         stop.set()
 
     numbers = (signal.SIGTERM, signal.SIGINT)

@@ -12,7 +12,7 @@ from consumers.commands.options import options, stopped_by_signals
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command(
-        epilog="Example: [bold]shoal worker --instance shop-1[/bold]",
+        epilog="Example: `shoal worker --instance shop-1`",
         rich_help_panel="Running",
     )(worker)
 

@@ -16,8 +16,8 @@ topics = typer.Typer(no_args_is_help=True, help="Create and show Shoal's topics.
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.command(epilog="Example: [bold]shoal broker --port 9092[/bold]", rich_help_panel="Kafka")(broker)
-    app.command(epilog="Example: [bold]shoal install[/bold]", rich_help_panel="Kafka")(install)
+    app.command(epilog="Example: `shoal broker --port 9092`", rich_help_panel="Kafka")(broker)
+    app.command(epilog="Example: `shoal install`", rich_help_panel="Kafka")(install)
     app.add_typer(topics, name="topics", rich_help_panel="Kafka")
 
 
@@ -41,13 +41,16 @@ def broker(
 
     settings = options(context).settings(embedded__port=port, embedded__host=host)
     of = settings.embedded
-    with stopped_by_signals() as stop, EmbeddedKafka(of.directory, of.host, of.port, of.heap_mb) as kafka:
-        with announced(of, kafka.bootstrap_servers):
-            console.print(f"Kafka answers at {kafka.bootstrap_servers}; its data is in {of.directory}")
-            console.print("Ctrl-C stops it")
-            while not stop.wait(LOOK_EVERY):
-                if not kafka.running:
-                    raise BrokerUnavailable(f"Kafka has ended by itself; its log is {kafka.log_file}")
+    with (
+        stopped_by_signals() as stop,
+        EmbeddedKafka(of.directory, of.host, of.port, of.heap_mb) as kafka,
+        announced(of, kafka.bootstrap_servers),
+    ):
+        console.print(f"Kafka answers at {kafka.bootstrap_servers}; its data is in {of.directory}")
+        console.print("Ctrl-C stops it")
+        while not stop.wait(LOOK_EVERY):
+            if not kafka.running:
+                raise BrokerUnavailable(f"Kafka has ended by itself; its log is {kafka.log_file}")
 
 
 def install(context: typer.Context) -> None:
@@ -70,7 +73,7 @@ def install(context: typer.Context) -> None:
     console.print(f"kernels: compiled, {seconds:.0f} s")
 
 
-@topics.command("create", epilog="Example: [bold]shoal --set kafka.partitions=8 topics create[/bold]")
+@topics.command("create", epilog="Example: `shoal --set kafka.partitions=8 topics create`")
 def create(context: typer.Context) -> None:
     """Create the topics that are missing."""
     from consumers.connect import connected
@@ -82,7 +85,7 @@ def create(context: typer.Context) -> None:
     console.print(f"all topics are there; events has {n} partitions")
 
 
-@topics.command("show", epilog="Example: [bold]shoal topics show[/bold]")
+@topics.command("show", epilog="Example: `shoal topics show`")
 def show(context: typer.Context) -> None:
     """Show the topics: partitions, records, and whether they fit. Exit status 1 where one does not."""
     from consumers.connect import connected

@@ -44,7 +44,7 @@ def assign_there(X: Any, centres: Floats, spherical: bool) -> tuple[Any, Any, An
 def sums_there(
     X: Any, centres: Floats, weights: Floats, spherical: bool
 ) -> tuple[npt.NDArray[np.float64], Floats, npt.NDArray[np.float64]]:
-    """Weight (k,), sums (k, d), error (k,) of ``X`` (n, d) by nearest centre; ``weights`` (n,) or (0,), all 1."""
+    """Weight (k,), sums (k, d), error (k,) of ``X`` (n, d) by nearest centre; ``weights`` (n,) or empty for 1."""
     import torch
 
     points, rows, distances = assign_there(X, centres, spherical)

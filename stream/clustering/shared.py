@@ -82,18 +82,21 @@ class SharedClusters:
         if settings.algorithm != "StreamingKMeans":
             self.clusterer = RiverClusterer(settings.algorithm, len(centres), settings.seed)
             return
-        model = StreamingKMeans(
-            n_clusters=len(centres), half_life=settings.half_life, spherical=True, seed=settings.seed
-        )
+        # Euclidean on unit vectors: a centre inside the sphere says how far its users spread, and is nearer to them
+        # all than one pushed out to unit length.
+        model = StreamingKMeans(len(centres), half_life=settings.half_life, seed=settings.seed)
         model.seed_with(centres)
         model.weighted.weights[:] = weights
         self.clusterer = model
 
-    def learn(self, stats: ClusterStats | None, sample: Floats) -> None:
-        """Fold what a delta says of the clusters; those that do not merge learn its ``sample`` (s, D) of profiles."""
+    def learn(self, stats: ClusterStats | None, updates: int, sample: Floats) -> None:
+        """Fold what a delta of so many profile ``updates`` says of the clusters.
+
+        Clusterers that do not merge learn its ``sample`` (s, D) of profiles instead.
+        """
         if self.kmeans is not None:
             if stats is not None:
-                self.kmeans.fold(stats, self.lineage)
+                self.kmeans.fold(stats, self.lineage, elapsed=updates)
         elif self.clusterer is not None and len(sample):
             self.clusterer.learn_many(self.project(sample))
 

@@ -17,7 +17,7 @@ from stream.recommending.recommender import Answers
 
 
 def answer_fresh(events: EventBatch, pipeline: Pipeline, profiles: ProfileTable, model: Model) -> Answers:
-    """How ``events`` (n,) meet lists made now, before any of them is learnt. Users without history get popular items."""
+    """How ``events`` (n,) meet lists made now, before any of them is learnt. Users without history get popular ones."""
     key = mix(events.user, events.partition.astype(np.uint64))
     _, first, slot = np.unique(key, return_index=True, return_inverse=True)
     rows = profiles.peek(events.user[first], events.partition[first])

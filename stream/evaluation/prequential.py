@@ -8,18 +8,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import numpy as np
-
 from stream.catalogue import Catalogue
-from stream.clustering.quality import adjusted_rand
 from stream.config import Settings
 from stream.encoder import TextEncoder
+from stream.evaluation.clusters import ClusterWatch, Truth
 from stream.evaluation.fresh import answer_fresh
 from stream.evaluation.steps import Scores, by_count, by_step
 from stream.events.decode import decode
 from stream.events.files import to_records
 from stream.events.schema import EventRecord, ItemRecord
-from stream.hashing import HashIndex, hash_texts, mix
+from stream.hashing import HashIndex
 from stream.learner import Learner
 from stream.model import MemoryLog, Model
 from stream.pipeline import Outcome, Pipeline
@@ -29,6 +27,9 @@ from stream.recommending.recommender import Answers
 
 # The first tenth of a log only teaches, as in the protocol that the peers were measured by.
 TEACH_SHARE = 0.1
+
+# How often the clusters are looked at; a look costs about a second, outside the time that is reported.
+LOOKS = 10
 
 Batching = Literal["step", "count"]
 
@@ -42,7 +43,7 @@ class Report:
         str, dict[str, dict[str, float]]
     ]  # by protocol, then lists and popularity, over all and new items
     clusters: list[dict[str, Any]]
-    adjusted_rand: float | None
+    quality: list[dict[str, Any]]  # of the clusters, over the log: see ``ClusterWatch``
     seconds: dict[str, float] = field(default_factory=dict)
 
     def metrics(self) -> dict[str, Any]:
@@ -51,7 +52,7 @@ class Report:
             "counts": {name: self.counts[name] for name in sorted(self.counts)},
             **self.scores,
             "clusters": self.clusters,
-            "adjusted_rand": self.adjusted_rand,
+            "quality": self.quality,
         }
 
 
@@ -63,9 +64,11 @@ class Evaluation:
         settings: Settings,
         encoder: TextEncoder,
         items: Iterable[ItemRecord],
-        on_outcome: Callable[[Outcome], None] = lambda outcome: None,
+        truth: Truth | None = None,
+        on_outcome: Callable[[Outcome], None] = lambda _: None,
     ) -> None:
         self.settings = settings
+        self.watch = ClusterWatch(settings.clustering.half_life, settings.clustering.seed, truth)
         index = HashIndex()
         self.catalogue = Catalogue(index, encoder.dimensions)
         self.catalogue.upsert(items)
@@ -93,14 +96,18 @@ class Evaluation:
         cut = by_step if batching == "step" else by_count
         started = time.perf_counter()
         for batch in cut(events, most):
+            before = self._offset * LOOKS // len(events)
             self._batch(batch, scored=self._offset >= teach, fresh=batching == "step")
+            if self._offset * LOOKS // len(events) > before:
+                self.seconds["run"] += time.perf_counter() - started
+                self.watch.look(self.profiles, self.model)
+                started = time.perf_counter()
         self.seconds["run"] += time.perf_counter() - started
 
-    def report(self, truth: dict[str, str] | None = None) -> Report:
-        """What was found; ``truth`` names the persona of users at the end of the log."""
+    def report(self) -> Report:
+        """What was found."""
         scores = {p: {name: s.means() for name, s in by_name.items()} for p, by_name in self.scores.items()}
-        found = None if truth is None else self._adjusted_rand(truth)
-        return Report(self.model.counts, scores, self._clusters(), found, self.seconds)
+        return Report(self.model.counts, scores, self._clusters(), self.watch.history, self.seconds)
 
     def _batch(self, events: list[EventRecord], scored: bool, fresh: bool) -> None:
         records = to_records(events, self._offset)
@@ -118,6 +125,8 @@ class Evaluation:
             # Duplicates, which the pipeline drops, are rows that the two do not share.
             if answers is not None and len(asked) == len(outcome.events):
                 self._score("fresh", outcome, answers)
+        if len(outcome.events):
+            self.watch.note(len(outcome.touched.rows), int(outcome.events.time.max()))
         self._on_outcome(outcome)
 
     def _score(self, protocol: str, outcome: Outcome, answers: Answers) -> None:
@@ -126,18 +135,6 @@ class Evaluation:
         for name, among in (("all", answers.rank > -2), ("new", (answers.rank > -2) & outcome.new)):
             scores[name].add(step[among], item[among], answers.rank[among])
             scores["popular_" + name].add(step[among], item[among], answers.popular_rank[among])
-
-    def _adjusted_rand(self, truth: dict[str, str]) -> float:
-        users = hash_texts(truth)
-        partition = np.zeros(len(users), np.uint64)
-        rows = self.profiles.rows[: len(self.profiles)]
-        mine = mix(rows["user"].astype(np.uint64), np.zeros(len(rows), np.uint64))
-        place = {int(key): row for row, key in enumerate(mine)}
-        found = np.array([place.get(int(key), -1) for key in mix(users, partition)])
-        cluster = rows["cluster"][found]
-        judged = (found >= 0) & (cluster >= 0)
-        _, persona = np.unique(list(truth.values()), return_inverse=True)
-        return float(adjusted_rand(persona[judged], cluster[judged]))
 
     def _clusters(self) -> list[dict[str, Any]]:
         clusters = self.model.clusters

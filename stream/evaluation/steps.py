@@ -59,7 +59,7 @@ class Scores:
     def add(
         self, step: npt.NDArray[np.int64], item: npt.NDArray[np.uint64], rank: npt.NDArray[np.int16]
     ) -> None:
-        """Take in the events (n,) of a batch: which of its steps each belongs to, its item, its place in the list, -1 none."""
+        """Take in a batch's events (n,): the step of it each belongs to, its item, its place in the list or -1."""
         if len(step):
             self._parts.append((step + self._steps, item, rank))
             self._steps += int(step.max()) + 1

@@ -62,6 +62,7 @@ class RowLayout:
                 ("session", "<u8"),
                 ("list_id", "<u8"),
                 ("cluster", "<i8"),  # -1: none
+                ("updates", "<i8"),  # the model's clock of updates when the row last changed; -1: never
                 ("events", "<u4"),  # taken in, ever
                 ("user_seq", "<u4"),  # lists published, ever
                 ("mass", "<f4"),  # sum of |w|, decayed to `time`
@@ -86,6 +87,7 @@ class RowLayout:
         rows["encoder"] = np.uint64(self.encoder)
         rows["user"] = users
         rows["cluster"] = -1
+        rows["updates"] = -1
         rows["offset"] = -1
         rows["time"] = np.iinfo(np.int64).min
         return rows

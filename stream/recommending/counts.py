@@ -85,8 +85,10 @@ class ItemCounts:
         context: npt.NDArray[np.int64],
         keys: npt.NDArray[np.uint64],
     ) -> None:
-        """Count e events: their item rows (e,), weights (e,), the user's cluster (e,) or -1, and the rows that the user
-        touched before (e, C), newest first, -1 for none. ``keys`` (rows,) are the items' hashes.
+        """Count e events.
+
+        ``items`` (e,) are rows, ``weights`` (e,), ``clusters`` (e,) the users' or -1, ``context`` (e, C) the
+        rows that the user touched before, newest first, -1 for none; ``keys`` (rows,) are the items' hashes.
         """
         self._reserve(len(keys))
         for popularity in self.popularity:
@@ -101,7 +103,7 @@ class ItemCounts:
         self.covisits.add(np.where(before >= 0, after, -1), before, lag * np.float32(BACKWARDS))
 
     def inherit(self, events: Sequence[LineageEvent]) -> None:
-        """Hand on what is trending: to one that is born its parents' counts, to an heir those of the one that is gone."""
+        """Hand on what is trending: to the newborn its parents' counts, to an heir those of who is gone."""
         for event in events:
             for parent in event.parents:
                 self.trending.copy(parent, event.cluster)

@@ -101,7 +101,7 @@ class NeighbourTable:
     def heaviest(
         self, row: int, n: int, keys: npt.NDArray[np.uint64]
     ) -> tuple[npt.NDArray[np.int64], Floats]:
-        """The at most ``n`` heaviest items of a row, int64 (<= n,), heaviest first, and their counts; ties by ``keys``."""
+        """The ``n`` heaviest items of a row at most, int64, heaviest first, and their counts; ties by ``keys``."""
         if row >= len(self.totals):
             return np.empty(0, np.int64), np.empty(0, np.float32)
         used = np.flatnonzero((self.ids[row] >= 0) & (self.counts[row] > 0))

@@ -7,8 +7,23 @@ from dataclasses import fields, is_dataclass, replace
 import numpy as np
 import pytest
 
+from stream.clustering.drift import DriftEvent
+from stream.clustering.hierarchy import Hierarchy
+from stream.clustering.lifecycle import Reshaped
+from stream.clustering.lineage import LineageEvent
+from stream.clustering.shared import Named
 from stream.clustering.stats import ClusterStats
-from stream.entries import Delta, Entry, Labelled, Seeded, Trained, decode_entry, encode_entry
+from stream.entries import (
+    Delta,
+    Entry,
+    Labelled,
+    Paced,
+    Reviewed,
+    Seeded,
+    Trained,
+    decode_entry,
+    encode_entry,
+)
 from stream.errors import FormatError
 from stream.recommending.ranker import RankerState, SampledLists
 from stream.wire import pack, unpack
@@ -18,6 +33,7 @@ DELTA = Delta(
     base_version=17,
     offsets={0: (5, 9), 11: (0, 0)},
     events=3,
+    updates=2,
     items=np.array([2**64 - 1, 7], np.uint64),
     item_ids=["a", None],
     event_item=np.array([0, 1, 0], np.int32),
@@ -40,7 +56,27 @@ ENTRIES = [
     DELTA,
     replace(DELTA, clusters=None),
     SEEDED,
-    Labelled(5, np.array([0, 3]), ["wool", 'say "hi"']),
+    Labelled(
+        5, Named(np.array([0, 3]), ["wool", 'say "hi"'], Hierarchy(np.array([0, 3]), np.array([[0, 1]]), 2))
+    ),
+    Reviewed(6, None),
+    Reviewed(
+        7,
+        Reshaped(
+            next_id=4,
+            next_id_after=6,
+            gone=np.array([1]),
+            ids=np.array([4, 5]),
+            means=np.ones((2, 3), np.float32),
+            weights=np.ones(2),
+            errors=np.zeros(2),
+            events=[
+                LineageEvent(1, "merged", "twin", heir=0),
+                LineageEvent(4, "born", "wide", parents=(0, 3)),
+            ],
+        ),
+    ),
+    Paced(8, DriftEvent("drift", 4.0, 0.3)),
     Trained(6, RankerState.prior(4, seed=1), lists=256),
 ]
 
@@ -69,10 +105,8 @@ def test_the_same_entry_is_the_same_bytes(entry: Entry) -> None:
     assert encode_entry(decode_entry(data)) == data
 
 
-def changed(**body: object) -> bytes:
-    record = unpack(encode_entry(DELTA))
-    record["body"].update(body)
-    return pack(record)
+def changed(**fields: object) -> bytes:
+    return pack(unpack(encode_entry(DELTA)) | fields)
 
 
 @pytest.mark.parametrize(
@@ -81,13 +115,16 @@ def changed(**body: object) -> bytes:
         b"",
         b"\xc0",
         pack({}),
-        pack({"kind": "delta", "body": None}),
-        pack({"kind": "delta", "body": {}}),
-        pack({"kind": "unheard of", "body": {}}),
+        pack({"#": "Delta"}),
+        pack({"#": "unheard of"}),
+        pack({"#": ["Delta"]}),
+        pack({"#": "RankerState"}),
+        encode_entry(Trained(6, RankerState.prior(4, seed=1), lists=2)).replace(b"steps", b"staps"),
         changed(surprise=1),
         changed(offsets={0: (1,)}),
         changed(offsets={"x": (1, 2)}),
-        changed(clusters={"ids": 1}),
+        changed(offsets=None),
+        changed(clusters={"#": "ClusterStats", "ids": 1}),
         encode_entry(DELTA)[:-9],
     ],
 )

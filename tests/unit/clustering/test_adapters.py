@@ -49,6 +49,19 @@ def test_ids_last_while_centres_stay(name: str) -> None:
         assert np.mean(before == after) > 0.95
 
 
+@pytest.mark.parametrize("name", ["CluStream", "DenStream", "KMeans", "STREAMKMeans"])
+def test_looking_for_clusters_leaves_what_river_learnt_alone(name: str) -> None:
+    X, _ = blobs(1000)
+    model = RiverClusterer(name, k=4, seed=1, parameters={"epsilon": 0.05} if name == "DenStream" else None)
+    alone = copy.deepcopy(model.model)
+    for start in range(0, 1000, 100):
+        model.learn_many(X[start : start + 100])
+        model.predict_many(X)
+    for x in X:
+        alone.learn_one(dict(enumerate(x.tolist())))
+    assert dump(model.model) == dump(alone)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_stored_as_text_and_back(name: str) -> None:
     X, _ = blobs()

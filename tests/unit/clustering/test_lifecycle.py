@@ -8,7 +8,7 @@ import pytest
 from stream.clustering import StreamingKMeans
 from stream.clustering.assign import MARGIN, assign
 from stream.clustering.lifecycle import LifeCycle, Reshaped, apply, propose
-from stream.clustering.lineage import Lineage
+from stream.clustering.lineage import Lineage, LineageEvent
 
 
 def world(
@@ -187,6 +187,16 @@ def test_centres_go_where_the_users_are() -> None:
     apply(model, decision)
     assert model.ids.tolist() == ids
     assert mean_error(model, X) < 0.97 * error
+
+
+def test_lineage_follows_chains_and_forgets_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+    lineage = Lineage()
+    for gone in range(3):
+        lineage.fold([LineageEvent(gone, "merged", "twin", heir=gone + 1)])
+    assert dict(lineage) == {0: 3, 1: 3, 2: 3}
+    monkeypatch.setattr("stream.clustering.lineage.REMEMBERED", 2)
+    lineage.fold([LineageEvent(3, "retired", "dead", heir=9)])
+    assert dict(lineage) == {2: 9, 3: 9}
 
 
 def test_lineage_maps_what_is_gone() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import log2
 
 import numpy as np
@@ -32,7 +33,7 @@ def test_a_user_has_one_step_in_a_batch_and_nothing_is_lost(events: list[EventRe
 @given(EVENTS)
 def test_batches_are_cut_only_where_they_must_be(events: list[EventRecord]) -> None:
     batches = list(by_step(events, 1_000))
-    for one, following in zip(batches, batches[1:], strict=False):
+    for one, following in pairwise(batches):
         first = following[0]
         assert any(e.user_id == first.user_id and e.timestamp != first.timestamp for e in one)
 

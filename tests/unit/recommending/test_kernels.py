@@ -155,7 +155,7 @@ def market(seed: int) -> Market:
 
 @pytest.fixture(params=[4, 1_000], ids=["pruned", "whole"])
 def prune(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    """How many candidates the ranker sees; kernels are compiled with 128 and never prune here, so it is run as Python."""
+    """How many candidates the ranker sees: compiled kernels have room for all here, so pruning runs as Python."""
     if request.param < 128:
         monkeypatch.setattr(kernels, "PRUNE", request.param)
         for name in (

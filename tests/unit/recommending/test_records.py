@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from stream.catalogue import Catalogue
+from stream.clustering.hierarchy import Hierarchy
+from stream.clustering.shared import Named, SharedClusters
+from stream.config import ClusteringSettings
 from stream.events.schema import ItemRecord
 from stream.hashing import HashIndex, hash_texts
 from stream.recommending.mixture import source_names
@@ -62,7 +65,11 @@ def write(
 ) -> dict[str, object]:
     """The record of all items of ``catalogue``, checked against the schema."""
     n = len(catalogue.index)
-    writer = ListWriter(catalogue, labels or {}, item_ids or {}, SOURCES)
+    clusters = SharedClusters(ClusteringSettings())
+    ids = np.array(sorted(labels or {}), np.int64)
+    segments = np.tile([[1], [4]], (1, len(ids)))
+    clusters.name(Named(ids, [(labels or {})[i] for i in ids.tolist()], Hierarchy(ids, segments, next_id=5)))
+    writer = ListWriter(catalogue, clusters, item_ids or {}, SOURCES)
     sources = [row % len(SOURCES) for row in range(n)]
     made = json.loads(writer.write(published, list(range(n)), scores or [0.5] * n, sources))
     Draft202012Validator(SCHEMA).validate(made)
@@ -85,7 +92,7 @@ def test_nothing_in_a_text_breaks_out_of_it(text: str) -> None:
     published = replace(PUBLISHED, user_id=text, encoder_id=text)
     made = write(catalogue, published, labels={5: text})
     assert (made["user_id"], made["encoder_id"]) == (text, text)
-    assert made["cluster"] == {"id": 5, "label": text}
+    assert made["cluster"] == {"id": 5, "label": text, "segments": [1, 4]}
     (item,) = made["items"]  # type: ignore[misc]
     assert (item["item_id"], item["title"], item["category"]) == (text, text, text)
 

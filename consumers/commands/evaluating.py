@@ -1,0 +1,75 @@
+"""``shoal evaluate``: the pipeline over files, without Kafka."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from consumers.commands.options import console, error_console, mapping_of, options
+
+
+class Batching(StrEnum):
+    """How a log is cut into batches."""
+
+    STEP = "step"
+    COUNT = "count"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command(
+        epilog="Example: `shoal generate out/`, then "
+        "`shoal evaluate out/events.jsonl --items out/items.jsonl --truth out/truth.jsonl`",
+        rich_help_panel="Judging",
+    )(evaluate)
+
+
+def evaluate(
+    context: typer.Context,
+    events: Annotated[
+        Path | None, typer.Argument(metavar="EVENTS", help="May be left out where the mapping names it.")
+    ] = None,
+    items: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The catalogue; with a mapping the log itself, where it says so."),
+    ] = None,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(metavar="TOML", help="How to read a foreign format. None: JSON lines."),
+    ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Personas of users, as `shoal generate` writes them."),
+    ] = None,
+    k: Annotated[int | None, typer.Option(min=1, max=255, help="Length of lists.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of all that is drawn.")] = None,
+    batching: Annotated[
+        Batching,
+        typer.Option(
+            help="step: each step of a user meets a list that knows all before it. "
+            "count: as a worker with a backlog."
+        ),
+    ] = Batching.STEP,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="For metrics.json, equal for equal input, and run.json."),
+    ] = None,
+) -> None:
+    """Run the service's own pipeline over a log in files, and say how good its lists and clusters are.
+
+    Every event first meets the list its user had, then teaches. Nothing is ever scored on what it was learnt
+    from.
+    """
+    from consumers.evaluating import Inputs, evaluate_files, write_results
+    from consumers.evaluating_view import report_view
+
+    settings = options(context).settings(recommending__k=k, clustering__seed=seed)
+    inputs = Inputs(events, items, mapping_of(mapping), truth)
+    done = evaluate_files(settings, inputs, batching.value, error_console)
+    console.print(report_view(done, settings.recommending.k))
+    if out is not None:
+        write_results(out, done, settings)
+        console.print(f"written: {out / 'metrics.json'}, {out / 'run.json'}")

@@ -1,0 +1,175 @@
+"""Workers that die, and commits that are aborted, on the real Kafka: nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from producers.synthetic import SyntheticLog
+from stream.errors import TransactionAborted
+from stream.events.schema import EventRecord
+
+# Where a worker can die in a commit, in its order, and after it.
+STEPS = ["recommendations", "profiles", "dead-letters", "send_offsets", "model-updates", "commit", "committed"]
+
+
+def with_poison(events: list[EventRecord]) -> list[EventRecord | bytes]:
+    """``events`` with a dead letter after every 50 of them."""
+    fed: list[EventRecord | bytes] = []
+    for start in range(0, len(events), 50):
+        fed += [*events[start : start + 50], b"{"]
+    return fed
+
+
+def check_like_uninterrupted(shoal: Any) -> None:
+    """What changed hands is what a worker makes of the same log that is never disturbed."""
+    shoal.check_exactly_once()
+    # A new generation reads the log again, with topics and groups of its own.
+    undisturbed = shoal.worker("undisturbed", kafka={"generation": 2})
+    shoal.settle(undisturbed)
+    shoal.check_profiles_equal(shoal.profiles(), shoal.profiles(generation=2))
+
+
+@pytest.mark.parametrize("seed", [1])
+def test_a_worker_killed_again_and_again_loses_and_doubles_nothing(
+    service: Callable[..., Any], log: SyntheticLog, events: list[EventRecord], seed: int
+) -> None:
+    shoal = service(partitions=3)
+    shoal.load(log.items)
+    shoal.feed(with_poison(events))
+    chance = random.Random(seed)  # noqa: S311
+    for step in chance.sample(STEPS, k=len(STEPS)):
+        doomed = shoal.process(die_at=(step, chance.randint(1, 3)))
+        assert doomed.wait() == -signal.SIGKILL, doomed.said()
+    for _ in range(4):
+        doomed = shoal.process()
+        shoal.until(lambda process=doomed: "committed" in process.said() or shoal.is_done(), "a commit")
+        time.sleep(chance.uniform(0, 0.2))
+        doomed.signal(signal.SIGKILL)
+        doomed.wait()
+    last = shoal.process()
+    shoal.wait()
+    last.signal(signal.SIGTERM)
+    assert last.wait() == 0, last.said()
+    check_like_uninterrupted(shoal)
+
+
+def test_another_worker_goes_on_after_one_died_in_an_open_transaction(
+    service: Callable[..., Any], log: SyntheticLog, events: list[EventRecord]
+) -> None:
+    shoal = service(partitions=2, kafka={"transaction_timeout_ms": 5_000})
+    shoal.load(log.items)
+    shoal.feed(events[:1_000])
+    # Nobody of its name comes back: what it left open holds back every reader of that log until the timeout.
+    doomed = shoal.process("one", die_at=("commit", 4))
+    assert doomed.wait() == -signal.SIGKILL, doomed.said()
+    survivor = shoal.thread("two")
+    shoal.feed(events[1_000:1_500])
+    shoal.wait()
+    survivor.stop()
+    shoal.check_exactly_once()
+    assert shoal.table(survivor.worker) == shoal.profiles() != {}
+
+
+def test_a_survivor_that_holds_partitions_works_on_while_the_model_log_is_held_back(
+    service: Callable[..., Any], log: SyntheticLog, events: list[EventRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consumers.worker.OWN_DELTA_S", 0.1)
+    shoal = service(partitions=2, worker={"micro_batch": 20}, kafka={"transaction_timeout_ms": 5_000})
+    shoal.load(log.items)
+    survivor = shoal.thread("two")
+    shoal.until(lambda: len(survivor.partitions()) == 2, "partitions")
+    shoal.feed(events[:600])
+    shoal.wait()
+    doomed = shoal.process("one", die_at=("commit", 1))
+    shoal.until(lambda: len(survivor.partitions()) == 1, "a partition to be given up")
+    shoal.feed(events[600:700])
+    assert doomed.wait() == -signal.SIGKILL, doomed.said()
+    before, decided = survivor.commits, survivor.worker.model.decisions
+    version = survivor.worker.model.version
+    shoal.feed(events[700:1_000])
+    shoal.until(lambda: survivor.commits >= before + 3, "commits beside the dead transaction", patience=3)
+    held = survivor.worker.model.version == version
+    shoal.wait()
+    survivor.stop()
+    assert held
+    shoal.check_exactly_once()
+    # It has not written its decisions again and again while it could not read them.
+    sequences = [entry.sequence for entry in shoal.entries() if hasattr(entry, "sequence")]
+    assert sequences == sorted(set(sequences))
+    assert survivor.worker.model.decisions >= decided
+
+
+class Aborting:
+    """A transactional producer that aborts at a step of the n-th transaction, and later at the next one."""
+
+    def __init__(self, inner: Any, steps: list[str]) -> None:
+        self._inner, self._steps = inner, steps
+        self._transactions = 0
+
+    def begin(self) -> None:
+        self._transactions += 1
+        self._inner.begin()
+
+    def send(self, topic: str, *columns: Any) -> None:
+        self._reach(topic.rsplit(".", 1)[-1])
+        self._inner.send(topic, *columns)
+
+    def send_offsets(self, *columns: Any) -> None:
+        self._reach("send_offsets")
+        self._inner.send_offsets(*columns)
+
+    def commit(self) -> None:
+        self._reach("commit")
+        self._inner.commit()
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def _reach(self, step: str) -> None:
+        # Every other transaction, so that there is something between to be undone.
+        if self._steps and step == self._steps[0] and self._transactions % 2 == 0:
+            self._steps.pop(0)
+            self._inner.abort()
+            raise TransactionAborted(f"aborted at {step}")
+
+
+def test_aborts_at_each_step_of_a_commit_lose_and_double_nothing(
+    service: Callable[..., Any], log: SyntheticLog, events: list[EventRecord]
+) -> None:
+    shoal = service(partitions=3)
+    shoal.load(log.items)
+    shoal.feed(with_poison(events))
+    worker = shoal.worker()
+    steps = STEPS[:-1] + ["commit", "profiles", "clusters"]
+    worker._producer = Aborting(worker._producer, steps)
+    shoal.settle(worker)
+    assert not steps
+    assert shoal.table(worker) == shoal.profiles()
+    check_like_uninterrupted(shoal)
+
+
+def test_workers_that_come_and_go_lose_and_double_nothing(
+    service: Callable[..., Any], log: SyntheticLog, events: list[EventRecord]
+) -> None:
+    shoal = service(partitions=4, worker={"micro_batch": 40})
+    shoal.load(log.items)
+    workers = [shoal.thread("w0")]
+    for n, start in enumerate(range(0, 3_000, 500)):
+        shoal.feed(with_poison(events[start : start + 500]))
+        if n in (1, 2, 4):
+            workers.append(shoal.thread(f"w{n}"))
+        if n in (3, 5):
+            workers.pop(0).stop()
+        time.sleep(0.3)
+    shoal.wait()
+    taken = [worker.commits for worker in workers]
+    for worker in workers:
+        worker.stop()
+    assert all(taken)
+    check_like_uninterrupted(shoal)

@@ -1,0 +1,112 @@
+"""Workers in processes of their own, for tests that kill them.
+
+Imports everything once and then forks a worker for each request: a JSON object on a line of standard input, with
+``settings``, ``servers``, ``log`` (the worker's output goes there) and ``die_at`` (or null). The answer is a line with its
+process id. When it has ended, the file ``log`` + ``.code`` holds its exit code, below 0 for a signal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from consumers.worker import Worker
+from stream.broker.kafka import KafkaBroker
+from stream.clock import SystemClock
+from stream.config import Settings
+from stream.encoder import make_encoder
+from stream.errors import ShoalError
+
+
+class Deadly:
+    """A transactional producer that kills its process at a step of the n-th transaction: ``[step, n]``.
+
+    What was sent before is at the broker by then, so that the transaction is open there.
+    """
+
+    def __init__(self, inner: Any, die_at: tuple[str, int]) -> None:
+        self._inner = inner
+        self._step, self._left = die_at
+
+    def begin(self) -> None:
+        self._left -= 1
+        self._reach("begin")
+        self._inner.begin()
+
+    def send(self, topic: str, *columns: Any) -> None:
+        self._reach(topic.rsplit(".", 1)[-1])
+        self._inner.send(topic, *columns)
+
+    def send_offsets(self, *columns: Any) -> None:
+        self._reach("send_offsets")
+        self._inner.send_offsets(*columns)
+
+    def commit(self) -> None:
+        self._reach("commit")
+        self._inner.commit()
+        self._reach("committed")
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def _reach(self, step: str) -> None:
+        if step == self._step and self._left <= 0:
+            self._inner._producer.flush(5)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def work(request: dict[str, Any]) -> int:
+    """Run a worker until SIGTERM; its exit code."""
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    settings = Settings.model_validate(request["settings"])
+    broker = KafkaBroker(settings.kafka, request["servers"])
+    try:
+        worker = Worker(
+            settings,
+            broker,
+            make_encoder(settings.encoder),
+            SystemClock(),
+            on_commit=lambda outcome: print("committed", len(outcome.lists), flush=True),
+        )
+        if request["die_at"]:
+            worker._producer = Deadly(worker._producer, request["die_at"])  # type: ignore[assignment]
+        try:
+            worker.run(stop)
+        finally:
+            worker.close()
+    except ShoalError as error:
+        print(f"{type(error).__name__}: {error}", flush=True)
+        return 1
+    return 0
+
+
+def nurse(request: dict[str, Any]) -> None:
+    """Fork the worker, say who it is, wait for its end and write down how it ended."""
+    pid = os.fork()
+    if pid == 0:
+        out = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(out, 1)
+        os.dup2(out, 2)
+        sys.stdin.close()
+        sys.exit(work(request))
+    print(pid, flush=True)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    unfinished = Path(request["log"] + ".unfinished")
+    unfinished.write_text(str(code), "utf-8")
+    unfinished.replace(request["log"] + ".code")
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the nurses
+    print("ready", flush=True)
+    for line in sys.stdin:
+        if os.fork() == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            nurse(json.loads(line))
