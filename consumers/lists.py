@@ -80,6 +80,8 @@ def headline(listed: UserList, width: int = 40) -> Text:
 def list_view(listed: UserList, most: int) -> RenderableType:
     """Show a list's first ``most`` items with their titles and reasons."""
     table = Table.grid(padding=(0, 2))
+    for _ in range(3):
+        table.add_column(no_wrap=True)  # a long title is cut, not wrapped
     for place, item in enumerate(listed.items[:most], start=1):
         table.add_row(
             Text(f"{place:>4}", style="dim"),

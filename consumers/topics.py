@@ -53,7 +53,7 @@ def topics_view(rows: list[TopicState]) -> Table:
 
 def _look(broker: Broker, topic: TopicSpec, there: int | None, wanted: int | None) -> TopicState:
     if there is None:
-        return TopicState(topic.name, None, 0, topic.compacted, "missing: `shoal topics create`")
+        return TopicState(topic.name, None, 0, topic.compacted, "missing")
     trouble = f"must have {wanted} partitions" if wanted not in (None, there) else ""
     offsets = sum(end - first for first, end in broker.offsets(topic.name).values())
     return TopicState(topic.name, there, offsets, topic.compacted, trouble)

@@ -40,6 +40,7 @@ class Learner:
         self.catalogue = catalogue
         self._detector = DriftDetector()
         self._errors_seen = 0
+        self._paced: Paced | None = None  # decided, and not known to be folded
 
     def decide(self, model: Model) -> Decision | None:
         """The next decision, if it is time for one; asked again once that is folded."""
@@ -78,14 +79,17 @@ class Learner:
         )
 
     def _watch(self, model: Model) -> Paced | None:
-        """Look at the errors that are new since the last look."""
+        """Look at the errors that are new since the last look; a decision that was not folded is given again."""
+        if self._paced is not None and self._paced.sequence == model.decisions:
+            return self._paced
         unseen = min(model.error_count - self._errors_seen, len(model.errors))
         self._errors_seen = model.error_count - unseen
         for error in list(model.errors)[len(model.errors) - unseen :]:
             self._errors_seen += 1
             event = self._detector.update(error)
             if event is not None:
-                return Paced(model.decisions, event)
+                self._paced = Paced(model.decisions, event)
+                return self._paced
         return None
 
     def _train(self, model: Model) -> Trained:

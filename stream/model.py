@@ -106,10 +106,9 @@ class Model:
                 self.reviewed_at, self.labels_due = self.clock, True
             case Reviewed():
                 self.reviewed_at, self.labels_due = self.clock, True
-                if decision.change is not None:
-                    events = self.clusters.reshape(decision.change)
-                    self.items.inherit(events)
-                    self.news += events
+                events = self.clusters.review(decision.change)
+                self.items.inherit(events)
+                self.news += events
             case Labelled():
                 self.clusters.name(decision.named)
                 self.labels_due = False

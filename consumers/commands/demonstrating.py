@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from consumers.commands.feeding import parse_speed
 from consumers.commands.options import console, options, stopped_by_signals
+
+if TYPE_CHECKING:
+    from stream.config import Settings
 
 # Seconds that the feed takes when no speed is given: long enough to see clusters form and users move.
 FEED_S = 40.0
@@ -45,9 +48,18 @@ def demo(
     """
     pace = days * DAY_S / FEED_S if speed is None else parse_speed(speed)
     settings = options(context).settings()
+    if "level" not in settings.logging.model_fields_set:
+        quietly(settings)
     with stopped_by_signals() as stop:
         from consumers.demo.run import DemoPlan, run_demo
         from producers.synthetic import SyntheticSettings
 
         log = SyntheticSettings(users=users, items=items, events=events, days=days, seed=seed)
         run_demo(settings, DemoPlan(log, pace, forever), console, stop)
+
+
+def quietly(settings: Settings) -> None:
+    """Log errors alone: what a client says while its broker is still starting would tear the screen."""
+    from stream.log import configure_logging
+
+    configure_logging(settings.logging.model_copy(update={"level": "error"}))

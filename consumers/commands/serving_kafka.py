@@ -95,5 +95,7 @@ def show(context: typer.Context) -> None:
     with connected(settings) as found:
         rows = look_at_topics(found, settings.kafka)
     console.print(topics_view(rows))
+    if any(row.partitions is None for row in rows):
+        console.print("`shoal topics create` creates those that are missing")
     if any(row.trouble for row in rows):
         raise typer.Exit(1)

@@ -69,9 +69,13 @@ def run_demo(settings: Settings, plan: DemoPlan, console: Console, stop: threadi
     with _kafka(demo_settings(settings)) as at, connected(at) as broker:
         topics = Topics(at.kafka)
         ensure_topics(broker, topics, at.kafka)
-        state.attach = how_to_subscribe(at.kafka, topics)
-        console.print(f"Kafka answers at {at.kafka.bootstrap_servers}; the worker starts", style="dim")
-        console.print(state.attach, style="dim", soft_wrap=True)
+        state.attach = how_to_look(at.kafka)
+        console.print(
+            f"Kafka answers at {at.kafka.bootstrap_servers}; lists go to the topic "
+            f"{topics.recommendations.name}. To look at them from another terminal:\n  {state.attach}",
+            style="dim",
+            soft_wrap=True,
+        )
         with (
             WorkerProcess(at) as worker,
             closing(broker.publisher()) as publisher,
@@ -94,15 +98,12 @@ def demo_settings(settings: Settings) -> Settings:
     return settings
 
 
-def how_to_subscribe(settings: KafkaSettings, topics: Topics) -> str:
-    """Say how to attach one's own consumer while the demonstration runs."""
+def how_to_look(settings: KafkaSettings) -> str:
+    """Give the command that attaches a consumer of one's own while the demonstration runs."""
     variables = f"SHOAL_KAFKA__BOOTSTRAP_SERVERS={settings.bootstrap_servers}"
     if settings.prefix != KafkaSettings().prefix:
         variables += f" SHOAL_KAFKA__PREFIX={settings.prefix}"
-    return (
-        f"subscribe to topic {topics.recommendations.name} at {settings.bootstrap_servers}, or look: "
-        f"{variables} shoal tail"
-    )
+    return f"{variables} shoal tail"
 
 
 @contextmanager

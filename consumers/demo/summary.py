@@ -12,10 +12,12 @@ from consumers.untrusted import shown
 
 NEXT_STEPS = """\
 With a broker that stays, each in a terminal of its own:
-  shoal broker                          an Apache Kafka on this machine
-  shoal generate out && shoal items load out/items.jsonl && shoal replay out/events.jsonl
-  shoal worker                          events in, lists out
-  shoal tail                            the lists; any Kafka client can subscribe to the same topic"""
+  shoal broker                            an Apache Kafka on this machine
+  shoal generate out                      a log and its catalogue
+  shoal items load out/items.jsonl
+  shoal replay out/events.jsonl           events in
+  shoal worker                            events to lists
+  shoal tail                              lists out, as to any Kafka client"""
 
 
 def summary(state: DemoState, adjusted_rand: float | None) -> RenderableType:
@@ -32,6 +34,8 @@ def summary(state: DemoState, adjusted_rand: float | None) -> RenderableType:
 
 
 def _clusters(state: DemoState) -> RenderableType:
+    if not state.clusters():
+        return Text("no clusters: too few users have been seen", "dim")
     table = Table("users", "cluster", box=None, padding=(0, 2, 0, 0))
     table.columns[0].justify = "right"
     for cluster, users in state.clusters():

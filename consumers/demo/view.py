@@ -125,7 +125,7 @@ def _moves(state: DemoState, rows: int) -> RenderableType:
 
 def _lists(state: DemoState, most: int) -> RenderableType:
     if not state.latest:
-        return Text("the worker starts", "dim")
+        return Text("the worker starts: it loads the encoder and encodes the catalogue", "dim")
     table = Table.grid(padding=(0, 2), expand=True)
     table.add_column(ratio=3, no_wrap=True)
     table.add_column(ratio=2, no_wrap=True)

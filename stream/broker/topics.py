@@ -52,8 +52,11 @@ class Topics:
         self.items = self._plain(settings, "items", 1, compacted=True)
         self.recommendations = self._plain(settings, "recommendations", n, compacted=True)
         self.clusters = self._plain(settings, "clusters", 1, compacted=True)
-        # Dead letters and erasures wait for a human or a worker that was down; they are few.
-        self.dead_letters = self._plain(settings, "dead-letters", 1, FOREVER)
+        # They wait for a human or a worker that was down, and are few. Dead letters are keyed by where the refused
+        # record stood, so that writing one again leaves one.
+        # Base64 makes a dead letter half as long again as what was refused, which may have filled its topic's limit.
+        room = {"max.message.bytes": str(2 * MIB)}
+        self.dead_letters = self._plain(settings, "dead-letters", 1, room, compacted=True)
         self.erasures = self._plain(settings, "erasures", 1, FOREVER)
         # Vectors depend on the encoder alone, which their records name; a new generation reuses them.
         self.item_vectors = self._plain(settings, "item-vectors", 1, STATE_LOG, compacted=True)

@@ -34,7 +34,10 @@ class SharedClusters:
 
     def __init__(self, settings: ClusteringSettings) -> None:
         self._settings = settings
-        self.version = 0  # moves on when clusters come and go
+        # Ids and centres as they were at the last seeding or review, which ``version`` counts: what is derived at a cost
+        # is derived from these, so that whoever folds the log anew derives the same.
+        self.version = 0
+        self.reference: tuple[Ids, Floats] = np.empty(0, np.int64), np.empty((0, 1), np.float32)
         self.projection: Projection | None = None
         self.clusterer: StreamingKMeans | RiverClusterer | None = None
         self.lineage = Lineage()
@@ -77,10 +80,10 @@ class SharedClusters:
     def seed(self, projection: Projection, centres: Floats, weights: npt.NDArray[np.float64]) -> None:
         """Start; a centre counts ``weights`` (k,) users, or the first batch would carry it off."""
         settings = self._settings
-        self.version += 1
         self.projection = projection
         if settings.algorithm != "StreamingKMeans":
             self.clusterer = RiverClusterer(settings.algorithm, len(centres), settings.seed)
+            self._mark()
             return
         # Euclidean on unit vectors: a centre inside the sphere says how far its users spread, and is nearer to them
         # all than one pushed out to unit length.
@@ -88,6 +91,11 @@ class SharedClusters:
         model.seed_with(centres)
         model.weighted.weights[:] = weights
         self.clusterer = model
+        self._mark()
+
+    def _mark(self) -> None:
+        self.version += 1
+        self.reference = self.ids.copy(), self.centres.copy()
 
     def learn(self, stats: ClusterStats | None, updates: int, sample: Floats) -> None:
         """Fold what a delta of so many profile ``updates`` says of the clusters.
@@ -100,13 +108,13 @@ class SharedClusters:
         elif self.clusterer is not None and len(sample):
             self.clusterer.learn_many(self.project(sample))
 
-    def reshape(self, change: Reshaped) -> list[LineageEvent]:
+    def review(self, change: Reshaped | None) -> list[LineageEvent]:
         """Carry out a decision of the life cycle; what became of whom."""
-        if self.kmeans is None:
-            return []
-        self.version += 1
-        events = apply(self.kmeans, change)
-        self.lineage.fold(events)
+        events: list[LineageEvent] = []
+        if self.kmeans is not None and change is not None:
+            events = apply(self.kmeans, change)
+            self.lineage.fold(events)
+        self._mark()
         return events
 
     def name(self, named: Named) -> None:

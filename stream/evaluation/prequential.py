@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+
 from stream.catalogue import Catalogue
 from stream.config import Settings
 from stream.encoder import TextEncoder
@@ -122,9 +124,11 @@ class Evaluation:
             self.log.append(decision)
         if scored:
             self._score("live", outcome, outcome.answers)
-            # Duplicates, which the pipeline drops, are rows that the two do not share.
-            if answers is not None and len(asked) == len(outcome.events):
-                self._score("fresh", outcome, answers)
+            if answers is not None:
+                kept = np.isin(
+                    asked.offset, outcome.events.offset
+                )  # duplicates are dropped by the pipeline only
+                self._score("fresh", outcome, Answers(answers.rank[kept], answers.popular_rank[kept]))
         if len(outcome.events):
             self.watch.note(len(outcome.touched.rows), int(outcome.events.time.max()))
         self._on_outcome(outcome)

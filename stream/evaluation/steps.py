@@ -11,7 +11,7 @@ from stream.events.schema import EventRecord
 
 
 def by_step(events: Sequence[EventRecord], most: int) -> Iterator[list[EventRecord]]:
-    """Cut ``events`` so that a user has at most one step in a batch, and a batch at most ``most`` events.
+    """Cut ``events`` so that a user has at most one step in a batch; one with ``most`` events takes no further user.
 
     Each step then meets a list that knows all its user did before, as it does in a service that is not
     hurried.
@@ -27,9 +27,11 @@ def by_step(events: Sequence[EventRecord], most: int) -> Iterator[list[EventReco
     times: dict[str | None, int] = {}
     for i, event in enumerate(events):
         user = event.user_id or event.anonymous_id
-        if times.setdefault(user, event.timestamp) != event.timestamp or i - start >= most:
+        now = times.get(user)
+        if (now is None and i - start >= most) or (now is not None and now != event.timestamp):
             yield list(events[start:i])
-            start, times = i, {user: event.timestamp}
+            start, times = i, {}
+        times[user] = event.timestamp
     if start < len(events):
         yield list(events[start:])
 

@@ -92,7 +92,8 @@ def remember_items(rows, item, time, weight, action, items, times, weights, coun
     depth = context.shape[1]
     new = np.zeros(len(rows), np.bool_)
     for i in range(len(rows)):
-        if item[i] == 0:
+        # Who was only shown an item has neither liked nor refused it: it may be listed again, and be taken as new.
+        if item[i] == 0 or weight[i] == 0:
             continue
         r = rows[i]
         new[i] = True

@@ -8,13 +8,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from stream.recommending.kernels import MORE_FEATURES
+from stream.recommending.kernels import HIDDEN, MORE_FEATURES
 
 Floats = npt.NDArray[np.float32]
 
-# Of the network: 16 units tell situations apart (thin and long histories, strong and weak evidence); twice as
-# many gain little and cost half a list's time.
-HIDDEN = 16
 LEARNING_RATE = 2e-3  # of Adam; a tenth learns too late for a log's fashions, ten times as much forgets them
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Adam's own (Kingma and Ba, 2015)
 WEIGHT_DECAY = 1e-5  # per step; keeps what nothing teaches near zero

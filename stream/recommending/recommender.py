@@ -22,9 +22,6 @@ from stream.recommending.tables import heaviest
 # Items per cluster that its users' own vectors choose from: what a cosine with each costs is what a list
 # costs.
 SHORTLIST = 256
-# Centres move slowly: shortlists by content are drawn up anew after so many events, at the cost of one
-# product of all centres with all items.
-SHORTLIST_EVERY = 8_192
 # Candidates that a sampled list keeps, the best by the sources' mixture: those that are hard to tell from
 # what was taken.
 SAMPLED_CANDIDATES = 64
@@ -63,24 +60,24 @@ class Recommender:
         self.catalogue = catalogue
         self._item_vectors = np.zeros((0, 1), np.float32)
         self._content = np.full((0, 1), -1, np.int32)
-        self._drawn_up: tuple[int, int, int] | None = None
+        self._drawn_up: tuple[int, int] | None = None
 
     def refresh(self, model: Model) -> None:
-        """Draw up the shortlists again where the catalogue, the clusters or time have moved on."""
+        """Draw up the shortlists again where the catalogue or the clusters have moved on."""
         self.catalogue.reserve(len(model.index))
-        state = (self.catalogue.version, model.clusters.version, model.clock // SHORTLIST_EVERY)
-        if state == self._drawn_up:
-            return
-        self._drawn_up = state
         clusters = model.clusters
-        if not len(clusters.ids):
+        state = (self.catalogue.version, clusters.version)
+        if state == self._drawn_up or clusters.projection is None:
             return
-        self._item_vectors = clusters.project(self.catalogue.vectors)
+        if self._drawn_up is None or self._drawn_up[0] != state[0]:
+            self._item_vectors = clusters.project(self.catalogue.vectors)
+        self._drawn_up = state
+        ids, centres = clusters.reference
         listable = self.catalogue.has_vector & self.catalogue.available
-        self._content = np.full((int(clusters.ids.max()) + 1, SHORTLIST), -1, np.int32)
-        for cluster, centre in zip(clusters.ids.tolist(), clusters.centres, strict=True):
-            nearness = np.where(listable, self._item_vectors @ centre + np.float32(2), np.float32(0))
-            top = heaviest(nearness, SHORTLIST, model.index.keys)
+        nearness = np.where(listable, centres @ self._item_vectors.T + np.float32(2), np.float32(0))
+        self._content = np.full((int(ids.max(initial=-1)) + 1, SHORTLIST), -1, np.int32)
+        for cluster, near in zip(ids.tolist(), nearness, strict=True):
+            top = heaviest(near, SHORTLIST, model.index.keys)
             self._content[cluster, : len(top)] = top
 
     def recommend(self, readers: Readers, model: Model, now: int) -> Lists:
@@ -126,6 +123,7 @@ class Recommender:
             lessons.target,
             lessons.first,
             readers.history,
+            readers.seen,
             readers.length,
             readers.cluster,
             readers.vectors,

@@ -110,6 +110,7 @@ class WorkerThread:
     worker: Worker
     commits: int = 0
     error: BaseException | None = None
+    table: dict[tuple[int, bytes], bytes] = field(default_factory=dict)  # its rows when it stopped
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -129,6 +130,7 @@ class WorkerThread:
         self._stop.set()
         self._thread.join(PATIENCE)
         assert not self._thread.is_alive()
+        self.table = Service.table(self.worker)
         self.worker.close()
         if self.error:
             raise self.error
@@ -137,7 +139,9 @@ class WorkerThread:
 class Service:
     """Topics of one prefix, what was fed, the workers, and what they have written."""
 
-    def __init__(self, servers: str, partitions: int, nursery: Callable[[], Nursery], **sections: dict[str, Any]) -> None:
+    def __init__(
+        self, servers: str, partitions: int, nursery: Callable[[], Nursery], **sections: dict[str, Any]
+    ) -> None:
         self.raw: dict[str, dict[str, Any]] = {
             "kafka": {
                 "prefix": f"t{uuid.uuid4().hex[:10]}.",

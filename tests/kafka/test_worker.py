@@ -43,7 +43,11 @@ def test_what_goes_in_comes_out(
     assert worker.lag() == 0
     counts = worker.model.counts
     assert counts == shoal.counts()
-    assert (counts["dropped.duplicate"], counts["dropped.no_identity"], counts["dropped.tombstone"]) == (10, 1, 1)
+    assert (counts["dropped.duplicate"], counts["dropped.no_identity"], counts["dropped.tombstone"]) == (
+        10,
+        1,
+        1,
+    )
     last = {made["user_id"]: made for _, made in lists}
     rows = shoal.rows(list(shoal.profiles().values()))
     assert sorted(rows["user_seq"].tolist()) == sorted(made["user_seq"] for made in last.values())
@@ -108,7 +112,9 @@ def test_worker_and_evaluation_agree(
     worker = shoal.worker(on_commit=outcomes.append)
     shoal.settle(worker)
     offline: list[Outcome] = []
-    evaluation = Evaluation(shoal.settings, make_encoder(shoal.settings.encoder), log.items, on_outcome=offline.append)
+    evaluation = Evaluation(
+        shoal.settings, make_encoder(shoal.settings.encoder), log.items, on_outcome=offline.append
+    )
     evaluation.run(events, batching="count")
 
     assert [len(o.events) for o in outcomes] == [len(o.events) for o in offline] == [250] * 12
@@ -225,4 +231,4 @@ def test_models_of_two_workers_are_equal(
     shoal.wait()
     two.stop()
     shoal.check_exactly_once()
-    assert shoal.table(two.worker) == shoal.profiles()
+    assert two.table == shoal.profiles()

@@ -15,7 +15,15 @@ from stream.errors import TransactionAborted
 from stream.events.schema import EventRecord
 
 # Where a worker can die in a commit, in its order, and after it.
-STEPS = ["recommendations", "profiles", "dead-letters", "send_offsets", "model-updates", "commit", "committed"]
+STEPS = [
+    "recommendations",
+    "profiles",
+    "dead-letters",
+    "send_offsets",
+    "model-updates",
+    "commit",
+    "committed",
+]
 
 
 def with_poison(events: list[EventRecord]) -> list[EventRecord | bytes]:
@@ -73,7 +81,7 @@ def test_another_worker_goes_on_after_one_died_in_an_open_transaction(
     shoal.wait()
     survivor.stop()
     shoal.check_exactly_once()
-    assert shoal.table(survivor.worker) == shoal.profiles() != {}
+    assert survivor.table == shoal.profiles() != {}
 
 
 def test_a_survivor_that_holds_partitions_works_on_while_the_model_log_is_held_back(

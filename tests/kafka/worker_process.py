@@ -1,12 +1,13 @@
 """Workers in processes of their own, for tests that kill them.
 
-Imports everything once and then forks a worker for each request: a JSON object on a line of standard input, with
+Loads everything once and then forks a worker for each request: a JSON object on a line of standard input, with
 ``settings``, ``servers``, ``log`` (the worker's output goes there) and ``die_at`` (or null). The answer is a line with its
 process id. When it has ended, the file ``log`` + ``.code`` holds its exit code, below 0 for a signal.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -16,7 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from consumers.worker import Worker
+from producers.synthetic import SyntheticLog, SyntheticSettings
 from stream.broker.kafka import KafkaBroker
+from stream.broker.memory import MemoryBroker
+from stream.broker.topics import Topics, ensure_topics
 from stream.clock import SystemClock
 from stream.config import Settings
 from stream.encoder import make_encoder
@@ -103,7 +107,29 @@ def nurse(request: dict[str, Any]) -> None:
     os._exit(0)
 
 
+def warm_up() -> None:
+    """Do a little work, so that the kernels are loaded, or compiled, once and not by every worker."""
+    settings = Settings.model_validate(
+        {
+            "encoder": {"model": "hashing"},
+            "clustering": {"k": 4, "seed_users_per_cluster": 4, "dimensions": 16},
+        }
+    )
+    log = SyntheticLog(SyntheticSettings(users=60, items=60, events=1_000))
+    broker, topics = MemoryBroker(), Topics(settings.kafka)
+    ensure_topics(broker, topics, settings.kafka)
+    publisher = broker.publisher()
+    for topic, records in ((topics.items.name, log.items), (topics.events.name, list(log.events()))):
+        publisher.send(topic, [r.key() for r in records], [r.to_json() for r in records])
+    worker = Worker(settings, broker, make_encoder(settings.encoder), SystemClock())
+    while worker.step():
+        pass
+    worker.close()
+
+
 if __name__ == "__main__":
+    with contextlib.redirect_stdout(sys.stderr):
+        warm_up()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the nurses
     print("ready", flush=True)
     for line in sys.stdin:

@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 from hypothesis import settings
+from typer.main import get_command
 
+from consumers.cli import app
 from stream.config import EncoderSettings, Settings
 from stream.events.batch import EventBatch
 from stream.hashing import hash_texts
@@ -70,3 +72,22 @@ def small_settings() -> Settings:
             "worker": {"learn_every": 500, "micro_batch": 256, "linger_ms": 0},
         }
     )
+
+
+@pytest.fixture(scope="session")
+def parse_command() -> Callable[[Sequence[str]], None]:
+    """Reads the arguments of a command line as ``shoal`` does, and runs nothing; fails as it would.
+
+    A command alone is only looked up: texts name it without what it needs.
+    """
+
+    def parse(arguments: Sequence[str]) -> None:
+        command, context, rest = get_command(app), None, list(arguments)
+        name = "shoal"
+        while hasattr(command, "resolve_command"):
+            context = command.make_context(name, rest, parent=context)
+            name, command, rest = command.resolve_command(context, context._protected_args + context.args)
+        if len(arguments) > 1:
+            command.make_context(name, rest, parent=context)
+
+    return parse

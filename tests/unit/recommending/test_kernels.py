@@ -239,7 +239,7 @@ def test_sampled_lists_are_those_of_the_plain_reference(seed: int) -> None:
     features = np.empty((USERS * most, SOURCES + MORE_FEATURES), np.float32)
     hit, size = np.empty(len(features), np.bool_), np.empty(USERS, np.int32)
     n = sample_lists(
-        target, first, m.history, m.length, m.cluster, m.vectors, m.weights, situations, m.views,
+        target, first, m.history, m.seen, m.length, m.cluster, m.vectors, m.weights, situations, m.views,
         (m.half_counts, m.scale), m.item_vectors, m.covisits, m.available, taught, features, hit, size,
     )  # fmt: skip
     expected = np.zeros((4, SOURCES))
@@ -247,11 +247,11 @@ def test_sampled_lists_are_those_of_the_plain_reference(seed: int) -> None:
     for u in range(USERS):
         took = target[first[u] : first[u + 1]].tolist()
         for row in took:
-            shares = m.candidates(u, []).get(row)
+            shares = m.candidates(u, m.seen[u].tolist()).get(row)
             if shares is not None:
                 explained = shares[:SOURCES] * m.weights[u]
                 expected[situations[u]] += explained / explained.sum()
-        found = m.pruned(u, [], most)
+        found = m.pruned(u, m.seen[u].tolist(), most)
         assert size[u] == (len(found) if set(found) & set(took) else 0)
         if size[u]:
             mine = slice(at, at + size[u])
