@@ -12,7 +12,7 @@ from stream.config import EmbeddedSettings, Settings
 from stream.errors import BrokerError, BrokerUnavailable
 
 # Seconds that a running embedded broker may take to answer; it does so in milliseconds.
-ANSWER_TIMEOUT = 5.0
+ANSWER_TIMEOUT = 2.0
 
 
 def find_bootstrap_servers(settings: Settings) -> str:

@@ -20,7 +20,7 @@ from stream.contributing import contribute, count_outcome
 from stream.describing import describe
 from stream.encoder import TextEncoder
 from stream.entries import Delta
-from stream.events.batch import DeadLetter, EventBatch
+from stream.events.batch import DeadLetter, Decoded, EventBatch
 from stream.events.decode import decode
 from stream.model import Model
 from stream.placing import place_users
@@ -65,10 +65,13 @@ class Pipeline:
         self, records: Records, epochs: Mapping[int, int], profiles: ProfileTable, model: Model
     ) -> Outcome:
         """Take in ``records``. Called between ``profiles.begin`` and its commit or rollback."""
+        return self.take_in(decode(records, self.settings.events, epochs), profiles, model)
+
+    def take_in(self, decoded: Decoded, profiles: ProfileTable, model: Model) -> Outcome:
+        """Take in records that are decoded already."""
         recommender, table, index = self.recommender, profiles, model.index
         recommending = self.settings.recommending
 
-        decoded = decode(records, self.settings.events, epochs)
         touched = find_users(decoded.events, table)
         events, touched, duplicates = drop_duplicates(decoded.events, touched, table)
         users, of_event = touched.rows, touched.slot
@@ -94,10 +97,12 @@ class Pipeline:
             lists, events, touched, table, model, self.catalogue, encoder_id, provenance
         )
 
-        lessons = choose_lessons(events, touched, new if recommending.exclude_seen else new | True, index)
+        # What a list may not hold teaches nothing about lists.
+        listable = new if recommending.exclude_seen else np.ones_like(new)
+        lessons = choose_lessons(events, touched, listable, index)
         u = lessons.users
-        readers = read_profiles(rows_before[u], before.cluster[u], before.vectors[u], index, recommending)
-        learnt = recommender.sample(lessons, readers, model, now)
+        then = read_profiles(rows_before[u], before.cluster[u], before.vectors[u], index, recommending)
+        learnt = recommender.sample(lessons, then, model, now)
         counts = count_outcome(decoded, duplicates, events, len(published), answers, new)
-        delta = contribute(records, events, touched, after, context, learnt, counts, model)
+        delta = contribute(decoded.records, events, touched, after, context, learnt, counts, model)
         return Outcome(events, touched, published, decoded.dead, delta, answers, new)

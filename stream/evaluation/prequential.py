@@ -114,10 +114,11 @@ class Evaluation:
     def _batch(self, events: list[EventRecord], scored: bool, fresh: bool) -> None:
         records = to_records(events, self._offset)
         self._offset += len(events)
-        asked = decode(records, self.settings.events, {0: 1}).events
+        decoded = decode(records, self.settings.events, {0: 1})
+        asked = decoded.events
         answers = answer_fresh(asked, self.pipeline, self.profiles, self.model) if fresh and scored else None
         self.profiles.begin()
-        outcome = self.pipeline(records, {0: 1}, self.profiles, self.model)
+        outcome = self.pipeline.take_in(decoded, self.profiles, self.model)
         self.profiles.commit()
         self.log.append(outcome.delta)
         while (decision := self.learner.decide(self.model)) is not None:

@@ -12,8 +12,8 @@ PRUNE = 64
 # Features besides the log shares of the sources: mixture, heaviest count, newest item's share, cosine,
 # history, cluster.
 MORE_FEATURES = 6
-# Units of the ranker's hidden layer: 16 tell situations apart (thin and long histories, strong and weak evidence); twice as
-# many gain little and cost half a list's time.
+# Units of the ranker's hidden layer: 16 tell situations apart (thin and long histories, strong and weak evidence);
+# twice as many gain little and cost half a list's time.
 HIDDEN = 16
 LEAST_SHARE = np.float32(1e-6)  # stands for "not proposed"; its logarithm is the scale's lower end
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-import yaml
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
@@ -25,7 +24,11 @@ from stream.config import KafkaSettings, Settings, load
 from stream.entries import Decision, Delta
 from stream.events.mapping import load_mapping
 from stream.events.reasons import Reason
+from stream.learner import TRAIN_EVERY
 from stream.profiles.layout import RowLayout
+from stream.recommending.kernels import HIDDEN, PRUNE
+from stream.recommending.lessons import LESSONS_PER_BATCH
+from stream.recommending.recommender import SHORTLIST
 
 ROOT = Path(__file__).parents[2]
 DOCS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -164,14 +167,6 @@ def all_properties(schema: dict[str, Any]) -> set[str]:
     return {name for part in parts for name in part.get("properties", {})}
 
 
-@pytest.mark.parametrize("path", sorted(SCHEMAS.glob("*.json")), ids=lambda path: path.name)
-def test_schemas_are_ones_and_take_their_examples(path: Path) -> None:
-    schema = json.loads(path.read_text())
-    Draft202012Validator.check_schema(schema)
-    for example in schema["examples"]:
-        Draft202012Validator(schema).validate(example)
-
-
 def test_dead_letter_reasons_are_all_named() -> None:
     reasons = [str(reason) for reason in Reason]
     schema = json.loads((SCHEMAS / "dead-letter.schema.json").read_text())
@@ -300,40 +295,15 @@ def test_decisions_are_those_of_the_code() -> None:
     }
 
 
-def test_the_asyncapi_document_names_the_topics() -> None:
-    document = yaml.safe_load((ROOT / "docs/asyncapi.yaml").read_text())
-    topics = Topics(KafkaSettings())
-    specs = {role: topic for role, topic in vars(topics).items() if topic in list(topics)}
-    assert {role: c["address"] for role, c in document["channels"].items()} == {
-        r: t.name for r, t in specs.items()
-    }
-    for role, topic in specs.items():
-        kafka = document["channels"][role]["bindings"]["kafka"]
-        assert kafka["topicConfiguration"]["cleanup.policy"] == ["compact" if topic.compacted else "delete"]
-        like_events = topic.name in {topics.events.name, *(t.name for t in topics.like_events())}
-        assert kafka.get("partitions") == (None if like_events else topic.partitions)
-
-
-def test_references_of_the_asyncapi_document_lead_somewhere() -> None:
-    document = yaml.safe_load((ROOT / "docs/asyncapi.yaml").read_text())
-    references = list(find_references(document))
-    for reference in references:
-        file, _, pointer = reference.partition("#")
-        if file:
-            assert (ROOT / "docs" / file).exists(), reference
-            continue
-        place = document
-        for part in pointer.strip("/").split("/"):
-            place = place[part]
-    used = {name for name in references if name.endswith(".json")}
-    assert used == {f"schemas/{path.name}" for path in SCHEMAS.glob("*.json")}
-
-
-def find_references(node: Any) -> Iterator[str]:
-    if isinstance(node, dict):
-        if "$ref" in node:
-            yield node["$ref"]
-        node = list(node.values())
-    if isinstance(node, list):
-        for inner in node:
-            yield from find_references(inner)
+def test_figures_of_the_recommending_record_are_those_of_the_code() -> None:
+    text = re.sub(r"\s+", " ", (ROOT / "docs/decisions/0006-recommending.md").read_text())
+    settings = Settings().recommending
+    for phrase in (
+        f"among the {SHORTLIST} items",
+        f"{settings.neighbours} neighbours an item, {settings.trending} items a cluster",
+        f"down to {PRUNE},",
+        f"{HIDDEN} hidden units",
+        f"up to {LESSONS_PER_BATCH} sampled lists",
+        f"When {TRAIN_EVERY} are new",
+    ):
+        assert phrase in text

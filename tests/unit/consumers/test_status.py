@@ -1,0 +1,77 @@
+"""Sums over the model log."""
+
+from __future__ import annotations
+
+import pytest
+
+from consumers.status import TallyReader, lag, parts_of, rates, unaccounted
+from producers.synthetic import SyntheticLog, SyntheticSettings
+from stream.broker.memory import MemoryBroker
+from stream.broker.topics import Topics, ensure_topics
+from stream.clock import ManualClock
+from stream.config import Settings
+from stream.encoder import make_encoder
+from stream.entries import Seeded, encode_entry
+from stream.evaluation.prequential import Evaluation
+from stream.wire import split
+
+
+@pytest.fixture(scope="module")
+def evaluated() -> Evaluation:
+    settings = Settings.model_validate(
+        {
+            "encoder": {"model": "hashing"},
+            "clustering": {"k": 3, "seed_users_per_cluster": 2, "dimensions": 8},
+            "worker": {"learn_every": 300, "micro_batch": 200},
+        }
+    )
+    log = SyntheticLog(SyntheticSettings(users=40, events=1_000))
+    evaluation = Evaluation(settings, make_encoder(settings.encoder), log.items)
+    evaluation.run(list(log.events()), "count")
+    return evaluation
+
+
+def test_a_tally_equals_the_folded_model(evaluated: Evaluation) -> None:
+    settings, model = evaluated.settings, evaluated.model
+    broker, topics = MemoryBroker(ManualClock()), Topics(settings.kafka)
+    ensure_topics(broker, topics, settings.kafka)
+    publisher = broker.publisher()
+    for n, entry in enumerate(evaluated.log.entries):
+        parts = split("w", n, encode_entry(entry), limit=1_000)  # in several parts
+        publisher.send(topics.model_updates.name, [None] * len(parts), list(parts))
+    publisher.flush(1.0)
+    tally = TallyReader(broker, topics).catch_up()
+    assert tally.counts == model.counts
+    assert tally.counts["records"] == 1_000
+    assert tally.labels == model.clusters.labels
+    assert tally.clusters == len(model.clusters.ids)
+    assert tally.decisions.total() == model.decisions
+    assert tally.positions == {0: 1_000}
+    assert unaccounted(tally.counts) == 0
+
+
+def test_a_decision_out_of_sequence_counts_for_nothing(evaluated: Evaluation) -> None:
+    from consumers.status import Tally
+
+    seeded = next(e for e in evaluated.log.entries if isinstance(e, Seeded))
+    tally = Tally()
+    for offset in range(2):
+        tally.fold(offset, Seeded(0, seeded.mean, seeded.components, seeded.centres, seeded.weights))
+    assert tally.decisions == {"seeded": 1}
+
+
+def test_lag_is_what_lies_behind_the_positions() -> None:
+    assert lag({}, {}) == 0
+    assert lag({0: (0, 10), 1: (3, 8), 2: (4, 4)}, {0: 10}) == 5
+    assert lag({0: (7, 9)}, {0: 5}) == 2  # what retention took away waits no more
+
+
+def test_what_is_missing_shows() -> None:
+    counts = {"records": 10, "events": 6, "dropped.duplicate": 1, "dead.bad_json": 2}
+    assert unaccounted(counts) == 1
+    assert parts_of(counts, "dead.") == {"bad_json": 2}
+
+
+def test_there_is_no_rate_of_nothing() -> None:
+    assert rates({}) is None
+    assert rates({"new.scored": 4, "new.hits": 2}, "new.") == (0.5, 0.0)
