@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 
 import numpy as np
 import structlog
@@ -115,15 +115,17 @@ class Worker:
     def close(self) -> None:
         """Leave the groups and give connections back; what was collected and not committed is read by others.
 
-        All of it is tried, also where a part fails; what the last failing one raised comes out, the others
-        behind it.
+        All of it is tried, also where a part fails; raises what the first failing one raised.
         """
-        with ExitStack() as stack:  # called from the last to the first
-            stack.callback(self._items.close)
-            stack.callback(self._model_log.close)
-            stack.callback(self._producer.close)
-            stack.callback(self._learner.close)
-            stack.callback(self._consumer.close)
+        failures: list[Exception] = []
+        for part in (self._consumer, self._learner, self._producer, self._model_log, self._items):
+            try:
+                part.close()
+            except Exception as failure:  # noqa: BLE001 - raised below, or said here
+                log.error("closing failed", part=type(part).__name__, error=str(failure))
+                failures.append(failure)
+        if failures:
+            raise failures[0]
 
     def lag(self) -> int:
         """Records of the assigned partitions that are not processed yet."""

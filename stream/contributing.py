@@ -18,8 +18,12 @@ from stream.profiles.update import Touched
 from stream.recommending.ranker import SampledLists
 from stream.recommending.recommender import Answers
 
-# Profiles that a delta carries for seeding and judging clusters: 0.8 KB each at 384 dimensions.
+# Profiles that a delta carries for seeding and judging clusters, at least, 0.8 KB each at 384 dimensions. Of a large
+# batch it carries more: as many as renew the whole sample within a half-life of the clusters, or the judge would know
+# users only as they were before.
 SAMPLE_PER_DELTA = 32
+import os
+RATE=float(os.environ.get('RATE','1'))
 
 
 def contribute(
@@ -41,7 +45,7 @@ def contribute(
     # 0 stands for no item; it sorts first, and the dictionary does without it.
     none = int(len(items) > 0 and items[0] == 0)
     place: npt.NDArray[np.int32] = (codes - none).astype(np.int32)
-    sample = _sample(events, placed)
+    sample = _sample(events, placed, model)
     clusters = None
     in_cluster = placed.cluster >= 0
     if model.clusters.kmeans is not None and in_cluster.any():
@@ -93,14 +97,16 @@ def count_outcome(
     return dict(+counts)
 
 
-def _sample(events: EventBatch, placed: Placed) -> npt.NDArray[np.int64]:
+def _sample(events: EventBatch, placed: Placed, model: Model) -> npt.NDArray[np.int64]:
     """Draw some of the users who have a vector, by lots that depend on the batch's place in the log alone."""
     known = np.flatnonzero(placed.known)
-    if len(known) <= SAMPLE_PER_DELTA:
+    clustering = model.settings.clustering
+    size = max(SAMPLE_PER_DELTA, int(RATE * len(known) * clustering.sample / clustering.half_life))
+    if len(known) <= size:
         return known
     salt = np.full(len(known), int(events.offset[-1]), np.uint64)
     lot = mix(known.astype(np.uint64), salt)
-    return np.sort(known[np.argsort(lot)[:SAMPLE_PER_DELTA]])
+    return np.sort(known[np.argsort(lot)[:size]])
 
 
 def _offsets(records: Records) -> dict[int, tuple[int, int]]:

@@ -7,6 +7,7 @@ model log. A decision takes effect when it is folded, by everybody alike.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from stream.catalogue import Catalogue
 from stream.clustering.assign import assign
@@ -62,7 +63,7 @@ class Learner:
         most = min(wanted, users // clustering.seed_users_per_cluster)
         if most < 1 or (most < wanted and model.clock < SEED_ANYWAY_AFTER):
             return None
-        vectors = model.sample.vectors
+        vectors = model.sample.vectors()
         projection = fit_projection(vectors, clustering.dimensions)
         points = projection.apply(vectors)
         k = most
@@ -101,10 +102,16 @@ class Learner:
         kmeans, k = model.clusters.kmeans, self.settings.clustering.k
         change = None
         if kmeans is not None:
-            sample = model.clusters.project(model.sample.vectors)
             seed = self.settings.clustering.seed + model.decisions
+            # In another order each time: every second row judges, and it should not always be the same users.
+            order = np.random.default_rng(seed).permutation(len(active := self._active(model)))
+            sample = model.clusters.project(active[order])
             change = propose(kmeans, sample, None if k == "auto" else k, seed=seed)
         return Reviewed(model.decisions, change)
+
+    def _active(self, model: Model) -> npt.NDArray[np.float32]:
+        """Sampled profiles (n, D) of those active within the half-life: the clusters are not meant to remember others."""
+        return model.sample.vectors(since=model.updates - self.settings.clustering.half_life)
 
     def _label(self, model: Model) -> Labelled:
         clusters, trending = model.clusters, model.items.trending

@@ -35,18 +35,21 @@ class SampledProfiles:
         self._users: dict[int, int] = {}
         self._owner = np.zeros(size, np.uint64)
         self._vectors = np.zeros((size, dimensions), np.float16)
+        self._updates = np.zeros(size, np.int64)  # the model's clock of updates when it was sampled
         self._next = 0
 
     def __len__(self) -> int:
         return len(self._users)
 
-    @property
-    def vectors(self) -> npt.NDArray[np.float32]:
-        """Unit vectors, float32 (n, D)."""
-        return self._vectors[: len(self)].astype(np.float32)
+    def vectors(self, since: float = 0.0) -> npt.NDArray[np.float32]:
+        """Unit vectors of users who were active at ``since`` or later, in profile updates, float32 (n, D)."""
+        used = len(self)
+        return self._vectors[:used][self._updates[:used] >= since].astype(np.float32)
 
-    def fold(self, users: npt.NDArray[np.uint64], vectors: npt.NDArray[np.float16]) -> None:
-        """Take in a sample; a user's newer vector replaces the older, a newcomer the oldest entry."""
+    def fold(
+        self, users: npt.NDArray[np.uint64], vectors: npt.NDArray[np.float16], updates: int = 0
+    ) -> None:
+        """Take in a sample made at ``updates``; a user's newer vector replaces the older, a newcomer the oldest entry."""
         for user, vector in zip(users.tolist(), vectors, strict=True):
             at = self._users.get(user)
             if at is None:
@@ -55,7 +58,7 @@ class SampledProfiles:
                 self._users.pop(int(self._owner[at]), None)
                 self._users[user] = at
                 self._owner[at] = user
-            self._vectors[at] = vector
+            self._vectors[at], self._updates[at] = vector, updates
 
 
 class Model:
@@ -138,7 +141,7 @@ class Model:
         if delta.clusters is not None and len(delta.clusters):
             self.errors.append(delta.clusters.mean_error)
             self.error_count += 1
-        self.sample.fold(delta.sample_users, delta.sample_vectors)
+        self.sample.fold(delta.sample_users, delta.sample_vectors, self.updates)
         self.mixture.fold(delta.taught)
         self.lists.fold(delta.lists)
         self.clock += delta.events

@@ -17,7 +17,7 @@ from stream.broker import kafka_supervisor
 from stream.config import Settings
 from stream.errors import ShoalError
 
-GRACE_S = 20.0  # that a worker may take to end; it does after its batch, so within a second
+GRACE_S = 10.0  # seconds that a worker may take to end; it does after its batch, so within a second
 TAIL_LINES = 15  # of what a failed worker said
 
 

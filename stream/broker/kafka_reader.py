@@ -69,18 +69,17 @@ class Fetcher:
             if messages and max_records > 1:
                 messages += self._consumer.consume(max_records - 1, 0)
         mine = wanted()
-        records = []
+        records = self._columns([m for m in messages if m.error() is None and m.partition() in mine])
+        # After the records: an end lies behind those that came with it, and behind the markers after them.
         for message in messages:
-            error = message.error()
-            if error is not None:
+            if (error := message.error()) is not None:
                 self._note(error, message)
-            elif message.partition() in mine:
-                records.append(message)
-        return self._columns(records)
+        return records
 
     def _note(self, error: KafkaError, message: Message) -> None:
         if error.code() == KafkaError._PARTITION_EOF:
-            self.positions[message.partition() or 0] = message.offset() or 0
+            partition, end = message.partition() or 0, message.offset() or 0
+            self.positions[partition] = max(end, self.positions.get(partition, 0))
         elif error.code() in TRANSIENT or error.retriable():
             logger.warning("reading %s: %s; trying on", self._topic, error.str())
         else:

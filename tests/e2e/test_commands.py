@@ -42,6 +42,10 @@ def shoal(
     return run
 
 
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
 def test_from_a_log_in_files_to_lists_on_a_terminal(shoal: Callable[..., str], programs: Any) -> None:
     shoal("generate", "log", "--users", "40", "--events", str(EVENTS))
     assert "missing" in shoal("topics", "show", status=1)
@@ -59,28 +63,25 @@ def test_from_a_log_in_files_to_lists_on_a_terminal(shoal: Callable[..., str], p
             json.dumps({"user_id": "u", "action": "a", "item_id": "x" * 600, "timestamp": 1736150400000})
         )
     shoal("replay", "bad.jsonl")
-    assert "lag            901" in " ".join(shoal("status").splitlines())
+    assert "lag 901" in words(shoal("status"))
 
     shoal("worker", "--until-idle", "1")
-    status = shoal("status")
-    assert [line.split()[:3] for line in status.splitlines()[:2]] == [
-        ["records", "in", "901"],
-        ["events", "900", "taken"],
-    ]
-    assert "long_id 1" in status
-    assert "lag              0" in status
+    status = words(shoal("status"))
+    assert f"records in 901 events {EVENTS} taken in dropped 0 dead letters 1 long_id 1 lists out" in status
+    assert "lag 0" in status
     assert "hit rate@20" in status
     lists = shoal("tail", "--from-beginning", "--lists", "3", "--items", "2")
     assert len(lists.splitlines()) == 9
     user = lists.split()[0]
     assert shoal("tail", "--from-beginning", "--lists", "1", "--user", user).split()[0] == user
-    assert len(shoal("clusters").splitlines()) == 4
+    assert len(shoal("clusters").splitlines()) > 1
     assert "long_id" in shoal("dead-letters")
     assert "no dead letters" in shoal("dead-letters", "--reason", "bad_json")
 
 
 def test_a_worker_ends_properly_on_sigterm(shoal: Callable[..., str], programs: Any) -> None:
     shoal("generate", "log", "--users", "40", "--events", str(EVENTS))
+    shoal("items", "load", "log/items.jsonl")
     shoal("replay", "log/events.jsonl")
     worker = programs.start("--set", "logging.level=info", "worker", "--instance", "one")
     for line in worker.stderr:
@@ -91,7 +92,7 @@ def test_a_worker_ends_properly_on_sigterm(shoal: Callable[..., str], programs: 
     assert worker.returncode == 0, said
     assert "partitions revoked" in said
     shoal("worker", "--until-idle", "1", "--instance", "two")  # what the first left is not lost
-    assert f"records in    {EVENTS}" in shoal("status")
+    assert f"records in {EVENTS} events {EVENTS} taken in" in words(shoal("status"))
 
 
 def test_a_broker_of_ones_own_is_found(programs: Any) -> None:

@@ -1,4 +1,4 @@
-"""Real logs, from their files through a replay, Kafka and a worker to lists: the sums add up, and nobody is left out."""
+"""Real logs, from their files through Kafka and a worker to lists: the sums add up, and nobody is left out."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def run(kafka: EmbeddedKafka, broker_settings: Callable[..., KafkaSettings]) -> 
     return lambda *args, **kwargs: Run(kafka, broker_settings(partitions=4), *args, **kwargs)
 
 
-def test_online_retail(run: Callable[..., Run], shared_data: Path) -> None:
+def test_online_retail(shared_data: Path, run: Callable[..., Run]) -> None:
     log = shared_data / "online_retail" / "online_retail.csv.gz"
     retail = run("online_retail", log, log)
     retail.check()
@@ -119,14 +119,14 @@ def test_online_retail(run: Callable[..., Run], shared_data: Path) -> None:
     assert len(retail.users) == 4_372
 
 
-def test_the_beginning_of_movietweetings(run: Callable[..., Run], shared_data: Path) -> None:
+def test_the_beginning_of_movietweetings(shared_data: Path, run: Callable[..., Run]) -> None:
     folder = shared_data / "movietweetings"
     movies = run("movietweetings", folder / "ratings.dat.gz", folder / "movies.dat", most=30_000)
     movies.check()
     assert movies.counts["events"] == movies.sent == 30_000
 
 
-def test_the_beginning_of_entree(run: Callable[..., Run], shared_data: Path) -> None:
+def test_the_beginning_of_entree(shared_data: Path, run: Callable[..., Run]) -> None:
     log = shared_data / "entree" / "entree_chicago.tar.xz"
     entree = run("entree", log, log, most=40_000)
     entree.check()

@@ -288,7 +288,7 @@ class Service:
         until(self.is_done, f"all of {self.fed()} records: {self.counts()}", patience)
 
     def check_exactly_once(self) -> None:
-        """Every offset is in one list, is one dead letter, or is dropped for a reason; lists are numbered without a gap."""
+        """Every offset is in one list, a dead letter, or dropped for a reason; lists are numbered without a gap."""
         taken: Counter[tuple[int, int]] = Counter()
         numbers: dict[tuple[int, str], list[int]] = defaultdict(list)
         for partition, made in self.lists():

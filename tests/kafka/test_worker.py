@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -94,8 +95,9 @@ def test_the_learner_writes_an_item_that_cannot_be_read_also_while_nothing_else_
 def same(made: Sequence[bytes]) -> list[Any]:
     """Lists without what depends on where the logs lie.
 
-    ``ingest_time`` is when the log took the event in, which files do not know. ``model_version`` is an offset in the model
-    log, where a transaction's end and each further part of an entry take one too; in memory an entry takes one.
+    ``ingest_time`` is when the log took the event in, which files do not know. ``model_version`` is an offset in
+    the model log, where a transaction's end and each further part of an entry take one too; in memory an entry
+    takes one.
     """
     lists = [json.loads(one) for one in made]
     return [{k: v for k, v in one.items() if k not in ("ingest_time", "model_version")} for one in lists]
@@ -171,8 +173,7 @@ def test_a_worker_of_the_same_name_fences_the_one_before(
     shoal.feed(events[300:600])
     second = shoal.thread("same")
     with pytest.raises(Fenced, match=r"same kafka\.prefix and worker\.instance"):
-        for _ in range(200):
-            first.step()
+        first.run(threading.Event(), idle_s=30.0)
     first.close()
     shoal.wait()
     second.stop()

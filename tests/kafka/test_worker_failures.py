@@ -50,7 +50,7 @@ def test_a_worker_killed_again_and_again_loses_and_doubles_nothing(
     shoal = service(partitions=3)
     shoal.load(log.items)
     shoal.feed(with_poison(events))
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     for step in chance.sample(STEPS, k=len(STEPS)):
         doomed = shoal.process(die_at=(step, chance.randint(1, 3)))
         assert doomed.wait() == -signal.SIGKILL, doomed.said()
@@ -154,7 +154,7 @@ def test_aborts_at_each_step_of_a_commit_lose_and_double_nothing(
     shoal.load(log.items)
     shoal.feed(with_poison(events))
     worker = shoal.worker()
-    steps = STEPS[:-1] + ["commit", "profiles", "clusters"]
+    steps = [*STEPS[:-1], "commit", "profiles", "clusters"]
     worker._producer = Aborting(worker._producer, steps)
     shoal.settle(worker)
     assert not steps

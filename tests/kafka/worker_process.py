@@ -1,8 +1,9 @@
 """Workers in processes of their own, for tests that kill them.
 
-Loads everything once and then forks a worker for each request: a JSON object on a line of standard input, with
-``settings``, ``servers``, ``log`` (the worker's output goes there) and ``die_at`` (or null). The answer is a line with its
-process id. When it has ended, the file ``log`` + ``.code`` holds its exit code, below 0 for a signal.
+Loads everything once and then forks a worker for each request: a JSON object on a line of standard input,
+with ``settings``, ``servers``, ``log`` (the worker's output goes there) and ``die_at`` (or null). The answer is
+a line with its process id. When it has ended, the file ``log`` + ``.code`` holds its exit code, below 0 for a
+signal.
 """
 
 from __future__ import annotations
