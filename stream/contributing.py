@@ -23,7 +23,8 @@ from stream.recommending.recommender import Answers
 # users only as they were before.
 SAMPLE_PER_DELTA = 32
 import os
-RATE=float(os.environ.get('RATE','1'))
+
+RATE = float(os.environ.get("RATE", "1"))
 
 
 def contribute(

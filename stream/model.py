@@ -46,9 +46,7 @@ class SampledProfiles:
         used = len(self)
         return self._vectors[:used][self._updates[:used] >= since].astype(np.float32)
 
-    def fold(
-        self, users: npt.NDArray[np.uint64], vectors: npt.NDArray[np.float16], updates: int = 0
-    ) -> None:
+    def fold(self, users: npt.NDArray[np.uint64], vectors: npt.NDArray[np.float16], updates: int = 0) -> None:
         """Take in a sample made at ``updates``; a user's newer vector replaces the older, a newcomer the oldest entry."""
         for user, vector in zip(users.tolist(), vectors, strict=True):
             at = self._users.get(user)

@@ -12,6 +12,13 @@ from stream.catalogue import Catalogue
 from stream.clustering.shared import SharedClusters
 
 
+REASONS = {
+    "popular": "popular with everybody",
+    "co-visitation": "taken with what you took",
+    "content": "like what you took",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
     """Where a list comes from and what it was made with."""
@@ -44,13 +51,17 @@ class ListWriter:
         self._catalogue = catalogue
         self._clusters = clusters
         self._item_ids = item_ids
-        self._reasons: dict[object, bytes] = {}
+        self._openings: dict[int, bytes] = {}  # of entries, by item row
+        self._endings: dict[int | None, list[bytes]] = {}  # of entries, by cluster and source
 
     def write(self, published: Published, items: list[int], scores: list[float], sources: list[int]) -> bytes:
         """One record; ``items`` are rows, best first."""
+        openings, endings = self._openings, self._endings_for(published.cluster)
         entries = b",".join(
-            self._entry(row, score, source, published.cluster)
-            for row, score, source in zip(items, scores, sources, strict=True)
+            [
+                b"%b%.5g%b" % (openings.get(row) or self._open(row), score, endings[source])
+                for row, score, source in zip(items, scores, sources, strict=True)
+            ]
         )
         head: dict[str, Any] = {
             "user_id": published.user_id,
@@ -81,25 +92,17 @@ class ListWriter:
             "segments": self._clusters.path(cluster),
         }
 
-    def _entry(self, row: int, score: float, source: int, cluster: int | None) -> bytes:
-        """A JSON object: the item's own fields, then what this list says of it."""
+    def _open(self, row: int) -> bytes:
+        """An entry is a JSON object: first the item's own fields, then what this list says of it."""
         item = self._catalogue.fragment(row) or orjson.dumps({"item_id": self._item_ids.get(row, "")})
-        return b'%b,"score":%.5g,"source":"%b","reason":%b}' % (
-            item[:-1],
-            score,
-            self._sources[source].encode(),
-            self._reason(source, cluster),
-        )
+        opening = self._openings[row] = item[:-1] + b',"score":'
+        return opening
 
-    def _reason(self, source: int, cluster: int | None) -> bytes:
-        label = self._clusters.labels.get(cluster, "") if cluster is not None else ""
-        found = self._reasons.get((source, label))
-        if found is None:
-            text = {
-                "popular": "popular with everybody",
-                "trending": f"popular in {label or 'your cluster'}",
-                "co-visitation": "taken with what you took",
-                "content": "like what you took",
-            }[self._sources[source]]
-            found = self._reasons[source, label] = orjson.dumps(text)
-        return found
+    def _endings_for(self, cluster: int | None) -> list[bytes]:
+        endings = self._endings.get(cluster)
+        if endings is None:
+            label = self._clusters.labels.get(cluster, "") if cluster is not None else ""
+            reasons = REASONS | {"trending": f"popular in {label or 'your cluster'}"}
+            said = [orjson.dumps({"source": name, "reason": reasons[name]}) for name in self._sources]
+            endings = self._endings[cluster] = [b"," + text[1:] for text in said]
+        return endings
