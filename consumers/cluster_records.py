@@ -7,33 +7,58 @@ from typing import Any
 import orjson
 
 from stream.catalogue import Catalogue
+from stream.clustering.drift import DriftEvent
 from stream.clustering.shared import Named
 from stream.model import Model
 
 TOP_ITEMS = 10  # named in a cluster's record
 
 
+DRIFT = b"drift"  # key of the record that says whether users are changing
+
+
 def cluster_records(named: Named, model: Model, catalogue: Catalogue) -> dict[bytes, bytes]:
     """One record for each living cluster, and one for each that went since the last time, by key."""
     records: dict[bytes, dict[str, Any]] = {}
-    born = {event.cluster: event for event in model.news if event.kind == "born"}
     for event in model.news:
         if event.heir is not None:
             gone = {"status": event.kind, "heir": event.heir, "reason": event.reason}
             records[b"%d" % event.cluster] = {"cluster_id": event.cluster} | gone
-    kmeans = model.clusters.kmeans
-    weights = None if kmeans is None else kmeans.weights / max(float(kmeans.weights.sum()), 1e-9)
-    for n, (cluster, label) in enumerate(zip(named.ids.tolist(), named.labels, strict=True)):
+    born = {event.cluster: event for event in model.news if event.kind == "born"}
+    measures = _measures(model)
+    for cluster, label in zip(named.ids.tolist(), named.labels, strict=True):
         record: dict[str, Any] = {"cluster_id": cluster, "status": "living", "label": label}
         record["segments"] = named.hierarchy.path(cluster)
-        if weights is not None:
-            record["share"] = round(float(weights[n]), 4)
+        record |= measures[cluster]
         if cluster in born:
             record["parents"], record["reason"] = born[cluster].parents, born[cluster].reason
         rows, _ = model.items.trending.heaviest(cluster, TOP_ITEMS, model.index.keys)
         record["top_items"] = [_item(row, model, catalogue) for row in rows.tolist()]
         records[b"%d" % cluster] = record
     return {key: orjson.dumps(r | {"model_version": model.version}) for key, r in records.items()}
+
+
+def drift_record(drift: DriftEvent, model: Model) -> bytes:
+    """Say that users began to change, or that the clusters have followed."""
+    record = {"status": drift.kind, "pace": drift.pace, "error": round(drift.error, 4)}
+    return orjson.dumps(record | {"events": model.clock, "model_version": model.version})
+
+
+def _measures(model: Model) -> dict[int, dict[str, float]]:
+    clusters = model.clusters
+    found = clusters.measure(model.sample.vectors())
+    measures: dict[int, dict[str, float]] = {}
+    columns = zip(clusters.ids.tolist(), found.size, found.share, found.spread, strict=True)
+    for cluster, size, share, spread in columns:
+        measures[cluster] = {
+            "size": round(float(size), 1),
+            "share": round(float(share), 4),
+            "spread": round(float(spread), 4),
+            "age": model.clock - clusters.born[cluster],
+        }
+        if cluster in clusters.shares:
+            measures[cluster]["growth"] = round(float(share) - clusters.shares[cluster], 4)
+    return measures
 
 
 def _item(row: int, model: Model, catalogue: Catalogue) -> orjson.Fragment:

@@ -26,7 +26,7 @@ class TopItem(msgspec.Struct, frozen=True):
 class Cluster(msgspec.Struct, frozen=True):
     """What of a cluster's record this package shows; ``docs/schemas/cluster.schema.json`` has all of it."""
 
-    cluster_id: int
+    cluster_id: int = -1  # in the record that tells of drift
     status: str = "living"  # else what became of it
     label: str = ""
     share: float = 0.0

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import structlog
 
-from consumers.cluster_records import cluster_records
+from consumers.cluster_records import DRIFT, cluster_records, drift_record
 from consumers.following import CatalogueFollower, EntryWriter
 from stream.broker.interface import Broker, TransactionalProducer
 from stream.broker.topics import Topics
 from stream.catalogue import Catalogue
 from stream.config import Settings
-from stream.entries import Decision, Labelled
+from stream.entries import Decision, Labelled, Paced
 from stream.errors import TransactionAborted
 from stream.learner import Learner
 from stream.model import Model
@@ -101,6 +101,8 @@ class LearnerRole:
         if isinstance(decision, Labelled):
             records = cluster_records(decision.named, model, self._catalogue)
             producer.send(self._topics.clusters.name, 0, list(records), list(records.values()))
+        elif isinstance(decision, Paced):
+            producer.send(self._topics.clusters.name, 0, [DRIFT], [drift_record(decision.drift, model)])
         parts = self._entries.parts(decision)
         producer.send(self._topics.model_updates.name, 0, [None] * len(parts), parts)
         log.info("decided", what=type(decision).__name__, version=model.version)

@@ -18,13 +18,11 @@ from stream.profiles.update import Touched
 from stream.recommending.ranker import SampledLists
 from stream.recommending.recommender import Answers
 
-# Profiles that a delta carries for seeding and judging clusters, at least, 0.8 KB each at 384 dimensions. Of a large
-# batch it carries more: as many as renew the whole sample within a half-life of the clusters, or the judge would know
-# users only as they were before.
+# Profiles that a delta carries for seeding and judging clusters, at least: 0.8 KB each at 384 dimensions.
 SAMPLE_PER_DELTA = 32
-import os
-
-RATE = float(os.environ.get("RATE", "1"))
+# Of a large batch it carries more: so many times the whole sample within a half-life of the clusters. Far fewer, and
+# the first centres come from the first users alone, and judges know users as they were; more only makes deltas long.
+RENEWALS = 4
 
 
 def contribute(
@@ -102,7 +100,7 @@ def _sample(events: EventBatch, placed: Placed, model: Model) -> npt.NDArray[np.
     """Draw some of the users who have a vector, by lots that depend on the batch's place in the log alone."""
     known = np.flatnonzero(placed.known)
     clustering = model.settings.clustering
-    size = max(SAMPLE_PER_DELTA, int(RATE * len(known) * clustering.sample / clustering.half_life))
+    size = max(SAMPLE_PER_DELTA, int(RENEWALS * len(known) * clustering.sample / clustering.half_life))
     if len(known) <= size:
         return known
     salt = np.full(len(known), int(events.offset[-1]), np.uint64)

@@ -16,7 +16,8 @@ from stream.clustering.hierarchy import build_hierarchy
 from stream.clustering.labels import label_clusters
 from stream.clustering.lifecycle import propose
 from stream.clustering.projection import fit_projection
-from stream.clustering.seeding import choose_k, seed_centres
+from stream.clustering.quality import batch_centres
+from stream.clustering.seeding import choose_k
 from stream.clustering.shared import Named
 from stream.config import Settings
 from stream.entries import Decision, Labelled, Paced, Reviewed, Seeded, Trained
@@ -26,8 +27,13 @@ from stream.recommending.ranker import train
 # Heaviest items of a cluster from whose texts its label is made; fewer let one odd title name it, more blur
 # it.
 LABEL_ITEMS = 50
+# Items by which a cluster goes in which nothing has been counted yet; few, for the nearest say most.
+NAMESAKES = 10
 # A log that never shows enough users for all clusters gets fewer of them, after so many events.
 SEED_ANYWAY_AFTER = 5_000
+# Of k-means on the sample, the best of which counts: a single one is often some per cent worse, and clusters that live
+# move in small steps from where they began.
+RESTARTS = 10
 # The ranker is trained when so many sampled lists are new, for about 30 ms; less often, and it lags behind
 # fashions.
 TRAIN_EVERY = 256
@@ -69,7 +75,7 @@ class Learner:
         k = most
         if clustering.k == "auto":
             k = choose_k(points, min(clustering.k_bounds[0], most), most, clustering.seed)
-        centres = seed_centres(points, k, clustering.seed)
+        centres = batch_centres(points, k, clustering.seed, RESTARTS)
         weights = np.bincount(assign(points, centres)[0], minlength=len(centres))
         return Seeded(
             sequence=model.decisions,
@@ -113,12 +119,22 @@ class Learner:
         """Sampled profiles (n, D) of those active within the half-life: the clusters are not meant to remember others."""
         return model.sample.vectors(since=model.updates - self.settings.clustering.half_life)
 
+    def _nearest_items(self, cluster: int, model: Model) -> npt.NDArray[np.int64]:
+        """Items of the catalogue nearest to a cluster's centre: they name it until it is known what is taken there."""
+        clusters, catalogue = model.clusters, self.catalogue
+        rows = np.flatnonzero(catalogue.has_vector)
+        nearness = clusters.project(catalogue.vectors[rows]) @ clusters.centres[clusters.ids == cluster][0]
+        return rows[np.lexsort((model.index.keys[rows], -nearness))][:NAMESAKES]
+
     def _label(self, model: Model) -> Labelled:
         clusters, trending = model.clusters, model.items.trending
         documents: list[list[str]] = []
         weights: list[list[float]] = []
         for cluster in clusters.ids.tolist():
             rows, counts = trending.heaviest(cluster, LABEL_ITEMS, model.index.keys)
+            if not len(rows):
+                rows = self._nearest_items(cluster, model)
+                counts = np.ones(len(rows), np.float32)
             documents.append(self.catalogue.texts(rows))
             weights.append(counts.tolist())
         words = label_clusters(documents, weights, self.settings.clustering.label_words)

@@ -104,14 +104,15 @@ class Model:
             case Seeded():
                 projection = Projection(decision.mean, decision.components)
                 self.clusters.seed(projection, decision.centres, decision.weights)
+                self.clusters.note_births(self.clock)
                 self.reviewed_at, self.labels_due = self.clock, True
             case Reviewed():
                 self.reviewed_at, self.labels_due = self.clock, True
                 events = self.clusters.review(decision.change)
-                self.items.inherit(events)
-                self.news += events
+                self._take_over(events)
             case Labelled():
                 self.clusters.name(decision.named)
+                self.clusters.note_shares(self.sample.vectors())
                 self.labels_due = False
                 self.news = []
             case Paced():
@@ -120,6 +121,11 @@ class Model:
             case Trained():
                 self.ranker = decision.ranker
                 self.lists.fresh -= decision.lists
+
+    def _take_over(self, events: list[LineageEvent]) -> None:
+        self.items.inherit(events)
+        self.clusters.note_births(self.clock)
+        self.news += events
 
     def _fold_delta(self, delta: Delta) -> None:
         self.counts.update(delta.counts)

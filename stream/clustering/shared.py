@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.clustering.adapters import RiverClusterer
+from stream.clustering.assign import assign
 from stream.clustering.hierarchy import Hierarchy
 from stream.clustering.kmeans import StreamingKMeans
 from stream.clustering.lifecycle import Reshaped, apply
@@ -18,6 +19,7 @@ from stream.config import ClusteringSettings
 
 Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
+TINY = np.finfo(np.float64).tiny
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,15 @@ class Named:
     ids: Ids  # (k,)
     labels: list[str]  # (k,)
     hierarchy: Hierarchy
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How large and how wide each of k clusters is."""
+
+    size: npt.NDArray[np.float64]  # (k,) users, older ones counting less
+    share: npt.NDArray[np.float64]  # (k,) of all users; adds up to 1
+    spread: npt.NDArray[np.float64]  # (k,) root of the mean squared distance to the centre
 
 
 class SharedClusters:
@@ -43,6 +54,8 @@ class SharedClusters:
         self.lineage = Lineage()
         self.labels: dict[int, str] = {}
         self.hierarchy: Hierarchy | None = None
+        self.born: dict[int, int] = {}  # id -> the model's clock when it first was there
+        self.shares: dict[int, float] = {}  # id -> share when the clusters were last named
 
     @property
     def ids(self) -> Ids:
@@ -116,6 +129,26 @@ class SharedClusters:
             self.lineage.fold(events)
         self._mark()
         return events
+
+    def measure(self, profiles: Floats) -> Measured:
+        """Sizes and spreads; of clusterers that keep none, from sampled unit ``profiles`` (s, D)."""
+        if self.kmeans is not None:
+            size, error = self.kmeans.weights, self.kmeans.errors
+        else:
+            vectors = self.project(profiles)
+            rows, away = assign(vectors, self.centres)
+            size = np.bincount(rows, minlength=len(self.ids)).astype(np.float64)
+            error = np.bincount(rows, away, len(self.ids)).astype(np.float64)
+        share = size / max(float(size.sum()), TINY)
+        return Measured(size, share, np.sqrt(error / np.maximum(size, TINY)))
+
+    def note_births(self, clock: int) -> None:
+        """Remember since when clusters are there; those that are gone are forgotten."""
+        self.born = {cluster: self.born.get(cluster, clock) for cluster in self.ids.tolist()}
+
+    def note_shares(self, profiles: Floats) -> None:
+        """Remember how large clusters are, by sampled unit ``profiles`` (s, D): growth is told from here on."""
+        self.shares = dict(zip(self.ids.tolist(), self.measure(profiles).share.tolist(), strict=True))
 
     def name(self, named: Named) -> None:
         """Take names over; those of clusters that are gone are forgotten."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stream.clustering.assign import assign
 from stream.clustering.quality import (
     adjusted_rand,
     batch_centres,
@@ -18,6 +19,7 @@ from stream.clustering.quality import (
     quantisation_error,
     silhouette,
 )
+from stream.config import DAY_MS
 from stream.hashing import hash_texts
 from stream.model import Model
 from stream.placing import place_users
@@ -48,6 +50,7 @@ class ClusterWatch:
         self._updates = 0
         self._times: deque[tuple[int, int]] = deque()  # (updates, event time) of batches within the half-life
         self._last: dict[int, tuple[int, int]] = {}  # user -> (events, cluster) at the look before
+        self._looked_at = 0  # event time of that look, in ms
 
     def note(self, users: int, now: int) -> None:
         """A batch touched ``users`` profiles; its newest event is of time ``now``, in ms."""
@@ -68,8 +71,11 @@ class ClusterWatch:
         vectors, cluster = placed.vectors[active], placed.cluster[active]
         k = len(model.clusters.ids)
         error = quantisation_error(vectors, model.clusters.centres)
-        hindsight = quantisation_error(vectors, batch_centres(vectors, k, self._seed, RESTARTS))
+        batch = batch_centres(vectors, k, self._seed, RESTARTS)
+        hindsight = quantisation_error(vectors, batch)
         now = self._times[-1][1]
+        moved = self._churn(rows, placed.cluster)
+        days = (now - self._looked_at) / DAY_MS if self.history else 0.0
         entry: dict[str, Any] = {
             "time": now,
             "events": model.clock,
@@ -80,10 +86,12 @@ class ClusterWatch:
             "davies_bouldin": davies_bouldin(vectors, cluster),
             "quantisation_error": error,
             "against_batch": error / hindsight if hindsight > 0 else 1.0,
-            "churn": self._churn(rows, placed.cluster),
+            "churn": moved,
+            "churn_per_day": moved / days if days > 0 else 0.0,
         }
+        self._looked_at = now
         if self._truth:
-            entry |= self._against_truth(rows["user"][active], vectors, cluster, k, now)
+            entry |= self._against_truth(rows["user"][active], cluster, assign(vectors, batch)[0], now)
         self.history.append(entry)
 
     def _churn(self, rows: Rows, cluster: npt.NDArray[np.int64]) -> float:
@@ -97,16 +105,13 @@ class ClusterWatch:
     def _against_truth(
         self,
         users: npt.NDArray[np.uint64],
-        vectors: npt.NDArray[np.float32],
         cluster: npt.NDArray[np.int64],
-        k: int,
+        batch: npt.NDArray[np.int64],
         now: int,
     ) -> dict[str, float]:
         persona = [self._persona(user, now) for user in users.tolist()]
         judged = np.array([p is not None for p in persona])
         truth = np.array([p or "" for p in persona])[judged]
-        centres = batch_centres(vectors, k, self._seed, RESTARTS)
-        batch = (vectors @ centres.T - (centres**2).sum(axis=1) / 2).argmax(axis=1)
         return {
             "adjusted_rand": adjusted_rand(truth, cluster[judged]),
             "adjusted_rand_batch": adjusted_rand(truth, batch[judged]),

@@ -69,7 +69,9 @@ class Recommender:
         state = (self.catalogue.version, clusters.version)
         if state == self._drawn_up or clusters.projection is None:
             return
-        if self._drawn_up is None or self._drawn_up[0] != state[0]:
+        # The index may have grown by items that the catalogue does not know.
+        same_items = len(self._item_vectors) == len(self.catalogue.vectors)
+        if self._drawn_up is None or self._drawn_up[0] != state[0] or not same_items:
             self._item_vectors = clusters.project(self.catalogue.vectors)
         self._drawn_up = state
         ids, centres = clusters.reference

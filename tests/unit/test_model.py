@@ -106,7 +106,7 @@ def seen_by_items(model: Model) -> dict[str, object]:
         "cluster weights": [] if kmeans is None else kmeans.weighted.weights.tolist(),
         "labels": model.clusters.labels,
         "mixture": model.mixture.weights.tolist(),
-        "sample": model.sample.vectors.tolist(),
+        "sample": model.sample.vectors().tolist(),
         "counts": dict(model.counts),
         "version": (model.version, model.decisions, model.clock),
     }
@@ -194,11 +194,11 @@ def test_the_sample_holds_one_vector_a_user_and_forgets_the_oldest() -> None:
     def fold(*users: int) -> list[float]:
         vectors = np.array([[user, len(users)] for user in users], np.float16)
         sample.fold(np.array(users, np.uint64), vectors)
-        return sorted(sample.vectors[:, 0].tolist())
+        return sorted(sample.vectors()[:, 0].tolist())
 
     assert fold(1) == [1]
     assert fold(1, 2, 1) == [1, 2]
-    assert sample.vectors[0].tolist() == [1, 3]
+    assert sample.vectors()[0].tolist() == [1, 3]
     assert fold(3, 4) == [2, 3, 4]
     assert fold(1) == [1, 3, 4]
     assert fold(4) == [1, 3, 4]

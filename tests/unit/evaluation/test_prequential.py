@@ -9,6 +9,7 @@ import pytest
 from producers.synthetic import SyntheticLog, SyntheticSettings
 from stream.config import Settings
 from stream.encoder.hashing import HashingEncoder
+from stream.entries import Labelled
 from stream.evaluation.prequential import Batching, Evaluation
 from stream.pipeline import Outcome
 
@@ -49,3 +50,24 @@ def test_lists_are_scored_beside_popularity(small_settings: Settings, log: Synth
     # The first tenth only teaches.
     taught = sum(len(outcome.events) for outcome in outcomes if outcome.events.offset[0] < 150)
     assert live["all"]["steps"] <= 1_500 - taught
+
+
+@pytest.mark.parametrize("known", [0, 30])
+def test_items_without_a_catalogue_entry_are_counted_and_listed(
+    small_settings: Settings, log: SyntheticLog, known: int
+) -> None:
+    outcomes: list[Outcome] = []
+    evaluation = Evaluation(small_settings, HashingEncoder(32), log.items[:known], on_outcome=outcomes.append)
+    evaluation.run(list(log.events()), "count")
+    assert evaluation.model.counts["events"] == 1_500
+    lists = [json.loads(record) for outcome in outcomes for record in outcome.lists]
+    listed = {item["item_id"] for one in lists for item in one["items"]}
+    assert listed - {item.item_id for item in log.items[:known]}
+
+
+def test_clusters_go_by_what_is_near_before_anything_is_counted_in_them(
+    small_settings: Settings, log: SyntheticLog
+) -> None:
+    evaluation, _ = evaluate(small_settings, log, "count")
+    first = next(entry for entry in evaluation.log.entries if isinstance(entry, Labelled))
+    assert all(first.named.labels)
