@@ -197,6 +197,7 @@ class TransactionalProducer(Protocol):
     def send_offsets(self, consumer: GroupConsumer, offsets: Mapping[int, int]) -> None:
         """Add to the open transaction that ``consumer``'s group has read its topic up to before ``offsets``.
 
+        What was sent before stands in its logs then, so that whoever takes over finds it there, or waits for it.
         Raises TransactionAborted (after aborting) when the member is of an older generation of its group
         (KIP-447).
         """

@@ -36,7 +36,8 @@ WRITING = {
     "compression.type": "lz4",
     # Only failures are reported back: a report per record would cost as much as the record.
     "delivery.report.only.error": True,
-    "message.max.bytes": 1_048_576,  # the limit of Shoal's topics
+    # The limit of the topic with the largest records, dead letters; others refuse theirs from 1 MiB on.
+    "message.max.bytes": 2 * 1_048_576,
 }
 
 
@@ -94,6 +95,9 @@ class KafkaTransactionalProducer:
         except TransactionAborted:
             self.abort()
             raise
+        # Once the offsets are with the broker, this member may be declared dead, and its successor restores what
+        # the logs hold: rows still under way here would be missed, and then committed after all.
+        self._insist("writing records of", self._flush, OUTCOME_PATIENCE)
         positions = [TopicPartition(consumer.topic, p, offset) for p, offset in offsets.items()]
         self._insist(
             "adding offsets to",
@@ -114,6 +118,10 @@ class KafkaTransactionalProducer:
         self._producer.flush(ABORT_FLUSH)
         self._insist("aborting", lambda _timeout: self._producer.abort_transaction(-1), OUTCOME_PATIENCE)
         self._open = False
+
+    def _flush(self, timeout: float) -> None:
+        if left := self._producer.flush(timeout):
+            raise BrokerUnavailable(f"{left} records of {self._id} could not be stored within {timeout:g} s")
 
     def _insist(self, what: str, call: Callable[[float], Any], patience: float) -> None:
         """Do ``call`` until it succeeds or fails for good; librdkafka resumes what had not finished."""

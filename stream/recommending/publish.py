@@ -78,4 +78,5 @@ def _heads(
 def _offsets(events: EventBatch, touched: Touched) -> list[list[int]]:
     order = np.argsort(touched.slot, kind="stable")
     bounds = np.cumsum(np.bincount(touched.slot, minlength=len(touched.rows)))[:-1]
-    return [part.tolist() for part in np.split(events.offset[order], bounds)]
+    parts = np.split(events.offset[order], bounds)[: len(touched.rows)]  # one, and empty, of nobody
+    return [part.tolist() for part in parts]

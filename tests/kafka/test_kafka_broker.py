@@ -101,7 +101,7 @@ def test_a_record_that_is_too_large_is_refused_and_the_transaction_can_be_aborte
     producer = broker.transactional_producer(settings.prefix + "p")
     producer.begin()
     with pytest.raises(BrokerError, match="MSG_SIZE_TOO_LARGE"):
-        producer.send(topic, 0, [None], [bytes(2_000_000)])
+        producer.send(topic, 0, [None], [bytes(3_000_000)])
     producer.abort()
     producer.begin()
     producer.send(topic, 0, [None], [b"small"])
@@ -134,3 +134,26 @@ def test_a_wrong_setting_is_named_and_its_value_is_not(broker_settings: Any) -> 
     assert "hunter2" not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+def test_what_was_sent_is_in_its_log_before_the_offsets_are(
+    kafka: EmbeddedKafka, broker_settings: Any
+) -> None:
+    # Records wait a second for company, as those of a slow connection do.
+    settings = broker_settings(librdkafka={"linger.ms": "1000"})
+    broker = KafkaBroker(settings, kafka.bootstrap_servers)
+    read, written = settings.prefix + "read", settings.prefix + "written"
+    broker.create_topics([TopicSpec(read, 1), TopicSpec(written, 1)])
+    consumer = broker.subscribe(read, settings.prefix + "group")
+    deadline = time.monotonic() + 30
+    while not consumer.assignment():
+        assert time.monotonic() < deadline
+        consumer.poll(1, 0.1)
+    producer = broker.transactional_producer(settings.prefix + "p")
+    producer.begin()
+    producer.send(written, 0, [None], [b"row"])
+    producer.send_offsets(consumer, {0: 0})
+    assert broker.offsets(written) == {0: (0, 1)}
+    producer.abort()
+    consumer.close()
+    producer.close()

@@ -233,3 +233,11 @@ def test_models_of_two_workers_are_equal(
     two.stop()
     shoal.check_exactly_once()
     assert two.table == shoal.profiles()
+
+
+def test_a_record_as_large_as_kafka_takes_is_a_dead_letter(service: Callable[..., Any]) -> None:
+    shoal = service(partitions=1)
+    poison = b"{" + b"z" * 1_000_000
+    shoal.feed([poison])
+    shoal.settle(shoal.worker())
+    assert [letter.value for letter in shoal.dead_letters().values()] == [poison]
