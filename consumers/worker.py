@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 
 import numpy as np
+import numpy.typing as npt
 import structlog
 
 from consumers.following import CatalogueFollower, EntryWriter, ModelFollower, coordinates
@@ -40,6 +41,8 @@ SILENCE_S = 60.0
 # How long a worker waits to read its own delta before it makes the next lists without. It comes within
 # milliseconds, unless another worker died in an open transaction and holds the log back.
 OWN_DELTA_S = 1.0
+# Idle profiles are looked for this often: a look reads the time of every row, and who is idle for a year can wait.
+SWEEP_EVERY_S = 600.0
 
 
 class Worker:
@@ -74,6 +77,7 @@ class Worker:
         self._epoch = 0
         self._collected: list[Records] = []
         self._active_at = clock.monotonic()  # when records were last taken in, or partitions restored
+        self._swept_at = clock.monotonic()
         self._own = -1  # number of the last entry of ours that stands in the model log
         instance = settings.worker.instance
         # First of all: it fences a predecessor of the same name, and ends what that left open.
@@ -193,7 +197,8 @@ class Worker:
         self.profiles.begin()
         try:
             outcome = self.pipeline(records, self._epochs, self.profiles, self.model)
-            self._commit(records, outcome)
+            idle = self._sweep(outcome)
+            self._commit(records, outcome, idle)
         except TransactionAborted as aborted:
             self.profiles.rollback()
             log.warning("commit aborted; the batch will be read again", reason=str(aborted))
@@ -204,10 +209,21 @@ class Worker:
             self.profiles.rollback()
             raise
         self.profiles.commit()
+        if len(idle):
+            self.profiles.forget(idle)
         self._fold_own()
         self._on_commit(outcome)
 
-    def _commit(self, records: Records, outcome: Outcome) -> None:
+    def _sweep(self, outcome: Outcome) -> npt.NDArray[np.int64]:
+        """Rows of users who have been idle for too long, now and then; tombstones end them in the changelog."""
+        if self.clock.monotonic() - self._swept_at < SWEEP_EVERY_S:
+            return np.empty(0, np.int64)
+        self._swept_at = self.clock.monotonic()
+        idle = np.setdiff1d(self.profiles.idle(self.settings.profiles.ttl_ms), outcome.touched.rows)
+        log.info("idle profiles forgotten", profiles=len(idle))
+        return idle
+
+    def _commit(self, records: Records, outcome: Outcome, idle: npt.NDArray[np.int64]) -> None:
         """One transaction: lists, profile rows, dead letters, consumed offsets, and last the delta."""
         topics, touched, producer = self.topics, outcome.touched, self._producer
         users: list[bytes | None] = [outcome.events.user_id[i].encode() for i in touched.last_event]
@@ -219,6 +235,9 @@ class Worker:
             touched.partition,
             self.profiles.keys(touched.rows),
             self.profiles.serialise(touched.rows),
+        )
+        producer.send(
+            topics.profiles.name, self.profiles.partitions(idle), self.profiles.keys(idle), [None] * len(idle)
         )
         producer.send(
             topics.dead_letters.name,

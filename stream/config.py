@@ -171,6 +171,11 @@ class ClusteringSettings(Section):
     )  # segments over the clusters, coarse levels first
     # Profiles are centred and projected to so many principal axes: the rest is noise to a distance, and cost.
     dimensions: int = Field(default=64, ge=1)
+    # Scale the axes to equal variance. Off: the axes that tell users apart most should count most, and what lies along
+    # the last of 64 is mostly noise. On helps where a few axes drown all others.
+    whiten: bool = False
+    # Of River's class, over those that Shoal chooses: stream/clustering/adapters.py.
+    parameters: dict[str, Any] = Field(default_factory=dict)
     # In profile updates. Shorter follows drift and is noisy, longer is steady and late.
     half_life: float = Field(default=20_000.0, gt=0)
     # Sampled users per cluster before the first centres are chosen: fewer give poor ones, more start late.

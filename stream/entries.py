@@ -53,6 +53,17 @@ class Seeded:
 
 
 @dataclass(frozen=True, slots=True)
+class Reprojected:
+    """A decision: profiles are projected anew, and the same clusters go on in the new space."""
+
+    sequence: int
+    mean: npt.NDArray[np.float32]  # (D,)
+    components: npt.NDArray[np.float32]  # (D, d)
+    centres: npt.NDArray[np.float32]  # (k, d), in the order of ids
+    errors: npt.NDArray[np.float64]  # (k,) mean squared distances to them
+
+
+@dataclass(frozen=True, slots=True)
 class Reviewed:
     """A decision: what becomes of the clusters; None: they stay as they are."""
 
@@ -85,7 +96,7 @@ class Trained:
     lists: int  # sampled lists that were new to it
 
 
-Decision = Seeded | Reviewed | Labelled | Paced | Trained
+Decision = Seeded | Reprojected | Reviewed | Labelled | Paced | Trained
 Entry = Delta | Decision
 
 TAG = "#"  # under which a map says what it was
@@ -94,7 +105,8 @@ _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
         Delta, ClusterStats, SampledLists,
-        Seeded, Reviewed, Reshaped, LineageEvent, Labelled, Named, Hierarchy, Paced, DriftEvent, Trained, RankerState,
+        Seeded, Reprojected, Reviewed, Reshaped, LineageEvent, Labelled, Named, Hierarchy, Paced, DriftEvent,
+        Trained, RankerState,
     )
 }  # fmt: skip
 

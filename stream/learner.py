@@ -17,10 +17,11 @@ from stream.clustering.labels import label_clusters
 from stream.clustering.lifecycle import propose
 from stream.clustering.projection import fit_projection
 from stream.clustering.quality import batch_centres
+from stream.clustering.reprojecting import better_projection, carry_over
 from stream.clustering.seeding import choose_k
 from stream.clustering.shared import Named
 from stream.config import Settings
-from stream.entries import Decision, Labelled, Paced, Reviewed, Seeded, Trained
+from stream.entries import Decision, Labelled, Paced, Reprojected, Reviewed, Seeded, Trained
 from stream.model import Model
 from stream.recommending.ranker import train
 
@@ -51,16 +52,18 @@ class Learner:
 
     def decide(self, model: Model) -> Decision | None:
         """The next decision, if it is time for one; asked again once that is folded."""
-        if not len(model.clusters.ids) and (seeded := self._seed(model)) is not None:
+        if model.clusters.projection is None and (seeded := self._seed(model)) is not None:
             return seeded
         if (paced := self._watch(model)) is not None:
             return paced
         if model.lists.fresh >= TRAIN_EVERY:
             return self._train(model)
+        if not len(model.clusters.ids):
+            return None  # River's may take a while
         if model.labels_due:
             return self._label(model)
         due = model.clock - model.reviewed_at >= self.settings.worker.learn_every
-        return self._review(model) if due and len(model.clusters.ids) else None
+        return (self._reproject(model) or self._review(model)) if due else None
 
     def _seed(self, model: Model) -> Seeded | None:
         clustering = self.settings.clustering
@@ -70,7 +73,7 @@ class Learner:
         if most < 1 or (most < wanted and model.clock < SEED_ANYWAY_AFTER):
             return None
         vectors = model.sample.vectors()
-        projection = fit_projection(vectors, clustering.dimensions)
+        projection = fit_projection(vectors, clustering.dimensions, clustering.whiten)
         points = projection.apply(vectors)
         k = most
         if clustering.k == "auto":
@@ -89,6 +92,9 @@ class Learner:
         """Look at the errors that are new since the last look; a decision that was not folded is given again."""
         if self._paced is not None and self._paced.sequence == model.decisions:
             return self._paced
+        kmeans = model.clusters.kmeans
+        if kmeans is not None and kmeans.weighted.pace > 1 and not self._detector.drifting:
+            self._detector.resume()  # a drift that a predecessor noticed
         unseen = min(model.error_count - self._errors_seen, len(model.errors))
         self._errors_seen = model.error_count - unseen
         for error in list(model.errors)[len(model.errors) - unseen :]:
@@ -103,6 +109,22 @@ class Learner:
         batches = model.lists.batches(seed=self.settings.clustering.seed + model.decisions)
         return Trained(model.decisions, train(model.ranker, batches), model.lists.fresh)
 
+    def _reproject(self, model: Model) -> Reprojected | None:
+        """Project anew where the space has gone stale; clusters that cannot be moved stay in theirs."""
+        clusters, clustering = model.clusters, self.settings.clustering
+        profiles = self._active(model)
+        few = len(profiles) < clustering.seed_users_per_cluster * len(clusters.ids)
+        if clusters.kmeans is None or clusters.projection is None or few:
+            return None
+        projection = better_projection(
+            clusters.projection, profiles, clustering.dimensions, clustering.whiten
+        )
+        if projection is None:
+            return None
+        self._detector.forget()
+        centres, errors = carry_over(clusters.centres, clusters.projection, projection, profiles)
+        return Reprojected(model.decisions, projection.mean, projection.components, centres, errors)
+
     def _review(self, model: Model) -> Reviewed:
         """Clusters that are dead, twins or too wide change; so does their number where the setting has changed."""
         kmeans, k = model.clusters.kmeans, self.settings.clustering.k
@@ -116,7 +138,7 @@ class Learner:
         return Reviewed(model.decisions, change)
 
     def _active(self, model: Model) -> npt.NDArray[np.float32]:
-        """Sampled profiles (n, D) of those active within the half-life: the clusters are not meant to remember others."""
+        """Sampled profiles (n, D) of users active within the half-life: others need not be remembered."""
         return model.sample.vectors(since=model.updates - self.settings.clustering.half_life)
 
     def _nearest_items(self, cluster: int, model: Model) -> npt.NDArray[np.int64]:

@@ -15,7 +15,7 @@ from stream.clustering.lineage import LineageEvent
 from stream.clustering.projection import Projection
 from stream.clustering.shared import SharedClusters
 from stream.config import Settings
-from stream.entries import Decision, Delta, Entry, Labelled, Paced, Reviewed, Seeded, Trained
+from stream.entries import Decision, Delta, Entry, Labelled, Paced, Reprojected, Reviewed, Seeded, Trained
 from stream.hashing import HashIndex
 from stream.recommending.counts import ItemCounts
 from stream.recommending.mixture import Mixture, source_names
@@ -24,6 +24,9 @@ from stream.recommending.ranker import ListWindow, RankerState
 # Sampled lists kept to learn from, 1.5 KB each: shorter forgets what comes once a week, longer learns from
 # what is over.
 LIST_WINDOW = 4_096
+# Profile updates that make one error: of fewer, it says who came rather than how well the clusters fit, and
+# drift is seen where there is none; more see it late.
+WATCHED_UPDATES = 256
 # Errors that wait for the learner to look at them; it looks after each fold, and a new one starts with none.
 ERRORS_KEPT = 1_024
 
@@ -47,7 +50,10 @@ class SampledProfiles:
         return self._vectors[:used][self._updates[:used] >= since].astype(np.float32)
 
     def fold(self, users: npt.NDArray[np.uint64], vectors: npt.NDArray[np.float16], updates: int = 0) -> None:
-        """Take in a sample made at ``updates``; a user's newer vector replaces the older, a newcomer the oldest entry."""
+        """Take in a sample made at ``updates``.
+
+        A user's newer vector replaces the older, a newcomer the oldest entry.
+        """
         for user, vector in zip(users.tolist(), vectors, strict=True):
             at = self._users.get(user)
             if at is None:
@@ -84,8 +90,10 @@ class Model:
         self.lists = ListWindow(LIST_WINDOW)
         self.sample = SampledProfiles(settings.clustering.sample, dimensions)
         self.clusters = SharedClusters(settings.clustering)
-        self.errors: deque[float] = deque(maxlen=ERRORS_KEPT)  # mean quantisation error of the last deltas
-        self.error_count = 0  # of all deltas that had one
+        self.errors: deque[float] = deque(maxlen=ERRORS_KEPT)  # mean quantisation errors, the newest last
+        self.error_count = 0  # of all there ever were
+        self._watched = np.zeros(3)  # error, weight and updates since the last of them
+        self._projected_at = -1  # version at which the clusters' space was last replaced
         self.reviewed_at = 0  # clock of the last review of the clusters
         self.labels_due = False
         self.news: list[LineageEvent] = []  # what became of clusters since the last labelling
@@ -96,16 +104,20 @@ class Model:
             self._fold_delta(entry)
         elif entry.sequence == self.decisions:
             self.decisions += 1
-            self._fold_decision(entry)
+            self._fold_decision(offset, entry)
         self.version = offset
 
-    def _fold_decision(self, decision: Decision) -> None:
+    def _fold_decision(self, offset: int, decision: Decision) -> None:
         match decision:
             case Seeded():
                 projection = Projection(decision.mean, decision.components)
                 self.clusters.seed(projection, decision.centres, decision.weights)
                 self.clusters.note_births(self.clock)
                 self.reviewed_at, self.labels_due = self.clock, True
+            case Reprojected():
+                projection = Projection(decision.mean, decision.components)
+                self.clusters.reproject(projection, decision.centres, decision.errors)
+                self._projected_at = offset
             case Reviewed():
                 self.reviewed_at, self.labels_due = self.clock, True
                 events = self.clusters.review(decision.change)
@@ -141,16 +153,28 @@ class Model:
             context.astype(np.int64),
             self.index.keys,
         )
-        self.clusters.learn(delta.clusters, delta.updates, delta.sample_vectors.astype(np.float32))
-        if delta.clusters is not None and len(delta.clusters):
-            self.errors.append(delta.clusters.mean_error)
-            self.error_count += 1
+        self._fold_clusters(delta)
         self.sample.fold(delta.sample_users, delta.sample_vectors, self.updates)
         self.mixture.fold(delta.taught)
         self.lists.fold(delta.lists)
         self.clock += delta.events
         self.updates += delta.updates
         self.items.advance(self.clock, self.index.keys)
+
+    def _fold_clusters(self, delta: Delta) -> None:
+        # Sums that were made in the space before mean nothing in this one.
+        stats = delta.clusters if delta.base_version >= self._projected_at else None
+        events = self.clusters.learn(stats, delta.updates, delta.sample_vectors.astype(np.float32))
+        if events:
+            self._take_over(events)
+        if stats is None:
+            return
+        self._watched += (stats.error.sum(), stats.weight.sum(), delta.updates)
+        error, weight, updates = self._watched.tolist()
+        if updates >= WATCHED_UPDATES and weight > 0:
+            self.errors.append(error / weight)
+            self.error_count += 1
+            self._watched[:] = 0
 
 
 class MemoryLog:

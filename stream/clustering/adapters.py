@@ -101,7 +101,10 @@ class RiverClusterer:
         for point in points.tolist():
             self.model.learn_one(dict(enumerate(point)))
         self.learnt += len(points)
-        self._recognise(self._found())
+        found = self._found()
+        # Density may be nowhere high enough for a moment: users stay where they were.
+        if len(found):
+            self._recognise(found)
 
     def _points(self, X: Any) -> Floats:
         points = as_rows(X)

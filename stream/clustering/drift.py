@@ -48,11 +48,23 @@ class DriftDetector:
         self._start()
 
     def _start(self) -> None:
-        """Forget all errors so far: after a drift another level is the normal one."""
+        self.forget()
+        self._calm = -1  # errors since the last alarm; -1: no drift
+
+    def forget(self) -> None:
+        """Forget all errors so far: after a drift, or in a new space, another level is the normal one."""
         # Checked at each error: they come one a delta, and River's default of every 32 would be late.
         self._adwin = drift.ADWIN(delta=self.delta, clock=1)  # type: ignore[no-untyped-call]
         self._unit = 0.0
-        self._calm = -1  # errors since the last alarm; -1: no drift
+
+    @property
+    def drifting(self) -> bool:
+        """Whether there was an alarm, and no calm since."""
+        return self._calm >= 0
+
+    def resume(self) -> None:
+        """Take over within a drift that another has noticed: it will be settled from here."""
+        self._calm = 0
 
     def update(self, error: float) -> DriftEvent | None:
         """Take in a batch's mean squared distance to its centres, at most 4 for unit vectors."""

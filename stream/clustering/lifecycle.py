@@ -17,6 +17,7 @@ import numpy.typing as npt
 from stream.clustering.assign import Floats, assign, half_squares, squared_lengths, unit_rows
 from stream.clustering.kmeans import StreamingKMeans
 from stream.clustering.lineage import LineageEvent
+from stream.clustering.refit import refit
 from stream.clustering.seeding import seed_centres
 from stream.clustering.weighted import Ids, WeightedCentres
 
@@ -41,6 +42,9 @@ class LifeCycle:
     # towards busy users, a long half-life towards former ones; lower moves centres for noise, higher leaves
     # them where nobody is.
     recentre: float = 0.003
+    # K-means begun anew takes over when it takes this share off the error. Lower moves users for what the restarts
+    # happened to find, higher leaves the clusters in a worse place.
+    refit: float = 0.02
     # Moves in one proposal, per cluster: the rest waits for the next, which sees what the first ones did.
     moves: float = 0.25
 
@@ -96,6 +100,7 @@ def propose(
         if not draft.move():
             break
     draft.recentre()
+    draft.refit()
     return draft.decision()
 
 
@@ -227,6 +232,19 @@ class _Draft:
         if after < (1 - self.rules.recentre) * before:
             c = self.centres
             c.reshape(np.zeros(0, np.int64), c.ids, self._recentred(self.sample), c.weights, c.errors)
+
+    def refit(self) -> None:
+        """Begin anew, if that is clearly better."""
+        c = self.centres
+        if self.judges.sum() < self.rules.members * len(c.ids):
+            return
+        found = refit(c, self.sample, self.judges, self.rules.refit, self.seed)
+        if found is None:
+            return
+        each = c.weights.sum() / len(self.sample)  # what one of the sample stands for
+        weights = each * np.bincount(found.rows, minlength=len(found.ids))
+        c.reshape(found.gone, found.ids, found.means, weights, each * found.errors)
+        self.events += found.events
 
     def _recentred(self, X: Floats) -> Floats:
         """Means (k, d) after some steps of Lloyd on ``X`` (m, d); an old mean counts as some points, too."""

@@ -16,6 +16,7 @@ from stream.clustering.lineage import Lineage, LineageEvent
 from stream.clustering.projection import Projection
 from stream.clustering.stats import ClusterStats
 from stream.config import ClusteringSettings
+from stream.errors import ConfigError
 
 Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
@@ -45,8 +46,12 @@ class SharedClusters:
 
     def __init__(self, settings: ClusteringSettings) -> None:
         self._settings = settings
-        # Ids and centres as they were at the last seeding or review, which ``version`` counts: what is derived at a cost
-        # is derived from these, so that whoever folds the log anew derives the same.
+        if settings.algorithm != "StreamingKMeans":
+            self._river(1)  # refuses parameters that do not suit, before there is work
+        elif settings.parameters:
+            raise ConfigError("clustering.parameters are River's; StreamingKMeans has settings of its own")
+        # Ids and centres as they were when clusters last came, went or were reviewed, which ``version`` counts: what is
+        # derived at a cost is derived from these, so that whoever folds the log anew derives the same.
         self.version = 0
         self.reference: tuple[Ids, Floats] = np.empty(0, np.int64), np.empty((0, 1), np.float32)
         self.projection: Projection | None = None
@@ -92,34 +97,63 @@ class SharedClusters:
 
     def seed(self, projection: Projection, centres: Floats, weights: npt.NDArray[np.float64]) -> None:
         """Start; a centre counts ``weights`` (k,) users, or the first batch would carry it off."""
-        settings = self._settings
         self.projection = projection
-        if settings.algorithm != "StreamingKMeans":
-            self.clusterer = RiverClusterer(settings.algorithm, len(centres), settings.seed)
-            self._mark()
+        if self._settings.algorithm != "StreamingKMeans":
+            self.clusterer = self._river(len(centres))
+        else:
+            self.clusterer = self._kmeans(centres, np.arange(len(centres)), weights)
+        self._mark()
+
+    def reproject(self, projection: Projection, centres: Floats, errors: npt.NDArray[np.float64]) -> None:
+        """Go on in another space: the clusters stay who they are, at ``centres`` (k, d), ``errors`` (k,) from there."""
+        if self.kmeans is None:
             return
+        before = self.kmeans.weighted
+        self.clusterer = self._kmeans(centres, before.ids, before.weights)
+        after = self.clusterer.weighted
+        after.errors[:] = before.weights * errors
+        after.next_id, after.pace = before.next_id, before.pace
+        self.projection = projection
+        self._mark()
+
+    def _river(self, k: int) -> RiverClusterer:
+        settings = self._settings
+        return RiverClusterer(settings.algorithm, k, settings.seed, settings.parameters)
+
+    def _kmeans(self, centres: Floats, ids: Ids, weights: npt.NDArray[np.float64]) -> StreamingKMeans:
         # Euclidean on unit vectors: a centre inside the sphere says how far its users spread, and is nearer to them
         # all than one pushed out to unit length.
+        settings = self._settings
         model = StreamingKMeans(len(centres), half_life=settings.half_life, seed=settings.seed)
-        model.seed_with(centres)
+        model.seed_with(centres, ids)
         model.weighted.weights[:] = weights
-        self.clusterer = model
-        self._mark()
+        return model
 
     def _mark(self) -> None:
         self.version += 1
         self.reference = self.ids.copy(), self.centres.copy()
 
-    def learn(self, stats: ClusterStats | None, updates: int, sample: Floats) -> None:
-        """Fold what a delta of so many profile ``updates`` says of the clusters.
+    def learn(self, stats: ClusterStats | None, updates: int, sample: Floats) -> list[LineageEvent]:
+        """Fold what a delta of so many profile ``updates`` says of the clusters; what became of whom.
 
-        Clusterers that do not merge learn its ``sample`` (s, D) of profiles instead.
+        Clusterers that do not merge learn its ``sample`` (s, D) of profiles instead, and their clusters come and go.
         """
         if self.kmeans is not None:
             if stats is not None:
                 self.kmeans.fold(stats, self.lineage, elapsed=updates)
-        elif self.clusterer is not None and len(sample):
-            self.clusterer.learn_many(self.project(sample))
+            return []
+        if self.clusterer is None or not len(sample):
+            return []
+        ids, centres = self.ids, self.centres
+        self.clusterer.learn_many(self.project(sample))
+        events = [LineageEvent(i, "born", "found") for i in np.setdiff1d(self.ids, ids).tolist()]
+        for row in np.flatnonzero(~np.isin(ids, self.ids)):
+            heir = self.ids[assign(centres[row : row + 1], self.centres)[0][0]]
+            events.append(LineageEvent(int(ids[row]), "retired", "lost", heir=int(heir)))
+        self.lineage.fold(events)
+        if events:
+            self._mark()
+        return events
 
     def review(self, change: Reshaped | None) -> list[LineageEvent]:
         """Carry out a decision of the life cycle; what became of whom."""

@@ -112,6 +112,25 @@ class ProfileTable:
         assert not self._open, "drop inside begin"
         self._keep(np.flatnonzero(~np.isin(self._partition[: len(self)], partitions)))
 
+    def idle(self, ttl_ms: int) -> npt.NDArray[np.int64]:
+        """Rows of users who have done nothing for ``ttl_ms`` before the newest event of their partition."""
+        time = self.rows["time"][: len(self)]
+        partition = self._partition[: len(self)]
+        newest = np.full(int(partition.max(initial=-1)) + 1, np.iinfo(np.int64).min)
+        np.maximum.at(newest, partition, time)
+        return np.flatnonzero(time < newest[partition] - ttl_ms)
+
+    def partitions(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+        """The partition of each of ``rows`` (m,), int32 (m,)."""
+        return self._partition[rows]
+
+    def forget(self, rows: npt.NDArray[np.int64]) -> None:
+        """Drop ``rows``; those that are left move up."""
+        assert not self._open, "forget inside begin"
+        kept = np.ones(len(self), np.bool_)
+        kept[rows] = False
+        self._keep(np.flatnonzero(kept))
+
     def _rows_of(
         self, users: npt.NDArray[np.uint64], partitions: npt.NDArray[np.int32]
     ) -> npt.NDArray[np.int64]:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.catalogue import Catalogue
+from stream.clustering.projection import Projection
 from stream.config import RecommendingSettings
 from stream.events.batch import EventBatch
 from stream.model import Model
@@ -61,6 +62,7 @@ class Recommender:
         self._item_vectors = np.zeros((0, 1), np.float32)
         self._content = np.full((0, 1), -1, np.int32)
         self._drawn_up: tuple[int, int] | None = None
+        self._projection: Projection | None = None  # in which the item vectors are
 
     def refresh(self, model: Model) -> None:
         """Draw up the shortlists again where the catalogue or the clusters have moved on."""
@@ -71,8 +73,10 @@ class Recommender:
             return
         # The index may have grown by items that the catalogue does not know.
         same_items = len(self._item_vectors) == len(self.catalogue.vectors)
-        if self._drawn_up is None or self._drawn_up[0] != state[0] or not same_items:
+        same_space = clusters.projection is self._projection
+        if self._drawn_up is None or self._drawn_up[0] != state[0] or not (same_items and same_space):
             self._item_vectors = clusters.project(self.catalogue.vectors)
+            self._projection = clusters.projection
         self._drawn_up = state
         ids, centres = clusters.reference
         listable = self.catalogue.has_vector & self.catalogue.available

@@ -52,7 +52,10 @@ def end(at: int) -> Delivered:
 @pytest.mark.parametrize(
     ("messages", "position"),
     [
-        ([Delivered(3), Delivered(4), end(6)], 6),  # a marker stands at 5: without the end, 6 is never reached
+        (
+            [Delivered(3), Delivered(4), end(6)],
+            6,
+        ),  # a marker stands at 5: without the end, 6 is never reached
         ([Delivered(3), end(5), Delivered(5), Delivered(6)], 7),
         ([end(3)], 3),
         ([Delivered(3)], 4),
