@@ -8,7 +8,8 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_origin
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
@@ -66,7 +67,13 @@ class Sources:
 
     def explain(self, error: ValidationError, model: type[BaseModel]) -> str:
         """One line for each thing that is wrong: key, value, source, and what is allowed."""
-        return "\n".join(self._explain_one(dict(e), model) for e in error.errors(include_url=False))
+        wrong: dict[str, list[str]] = {}  # what is said of a key, once for each form that its value may have
+        for one in map(dict, error.errors(include_url=False)):
+            if one["type"] != "extra_forbidden":
+                one["loc"] = _without_forms(one["loc"], model)
+            said, allowed = self._explain_one(one, model)
+            wrong.setdefault(said, []).append(allowed)
+        return "\n".join(said + ", or ".join(allowed) for said, allowed in wrong.items())
 
     def _lay(self, table: dict[str, Any], origin: str) -> None:
         for key in _leaves(table):
@@ -74,14 +81,15 @@ class Sources:
             self._origins[key] = origin
         _merge(self.values, table)
 
-    def _explain_one(self, error: dict[str, Any], model: type[BaseModel]) -> str:
+    def _explain_one(self, error: dict[str, Any], model: type[BaseModel]) -> tuple[str, str]:
+        """Key, value and source; and what is allowed."""
         path = tuple(map(str, error["loc"]))
         key, origin = ".".join(path), self._origin(".".join(path))
         if error["type"] == "extra_forbidden":
             # The value is not shown: nobody knows whether an unknown key was meant to hold a secret.
-            return f"{key} ({origin}): there is no such setting{_suggest(path, model, origin)}"
+            return f"{key} ({origin}): ", f"there is no such setting{_suggest(path, model, origin)}"
         value = "" if _is_hidden(path, model) else f" = {_short(error['input'])}"
-        return f"{key}{value} ({origin}): {_allowed(error)}"
+        return f"{key}{value} ({origin}): ", _allowed(error)
 
     def _origin(self, key: str) -> str:
         for known, origin in reversed(self._origins.items()):
@@ -166,6 +174,12 @@ def _type_of(path: tuple[str, ...], model: type[BaseModel]) -> Any:
             break
         kind = _fields(kind)[key]
     return kind
+
+
+def _without_forms(location: tuple[str | int, ...], model: type[BaseModel]) -> tuple[str | int, ...]:
+    """``location`` without the name of the form that was tried, which pydantic adds where a value may have several."""
+    kind = _type_of(tuple(map(str, location[:2])), model)
+    return location[:2] if get_origin(kind) in (Union, UnionType) else location
 
 
 def _is_hidden(path: tuple[str, ...], model: type[BaseModel]) -> bool:

@@ -335,10 +335,10 @@ def test_a_member_that_was_expelled_commits_nothing(cluster: Cluster, events: li
     cluster.feed([*events[:300]])
     commit = one._commit
 
-    def expelled(records: Records, outcome: Any) -> None:
+    def expelled(*batch: Any) -> None:
         one._commit = commit  # type: ignore[method-assign]
         cluster.broker.expel(one._consumer)
-        commit(records, outcome)
+        commit(*batch)
 
     one._commit = expelled  # type: ignore[method-assign]
     drain(one)
