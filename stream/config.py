@@ -257,7 +257,7 @@ def load(
     'a.'
     >>> load(overrides={"clustering.k": 0})
     Traceback (most recent call last):
-    stream.errors.ConfigError: clustering.k = 0 (the command line): must be greater than or equal to 1
+    stream.errors.ConfigError: clustering.k = 0 (the command line): must be greater than or equal to 1, or must be 'auto'
     """
     sources = Sources()
     if path is not None:

@@ -68,7 +68,8 @@ class Sources:
     def explain(self, error: ValidationError, model: type[BaseModel]) -> str:
         """One line for each thing that is wrong: key, value, source, and what is allowed."""
         wrong: dict[str, list[str]] = {}  # what is said of a key, once for each form that its value may have
-        for one in map(dict, error.errors(include_url=False)):
+        for details in error.errors(include_url=False):
+            one: dict[str, Any] = dict(details)
             if one["type"] != "extra_forbidden":
                 one["loc"] = _without_forms(one["loc"], model)
             said, allowed = self._explain_one(one, model)

@@ -137,7 +137,8 @@ class TestTables:
 class TestWrong:
     def test_value_names_key_value_source_and_what_is_allowed(self, file):
         path = file("[clustering]\nk = 0\n")
-        assert complaint(path) == f"clustering.k = 0 (file {path}): must be greater than or equal to 1"
+        allowed = "must be greater than or equal to 1, or must be 'auto'"
+        assert complaint(path) == f"clustering.k = 0 (file {path}): {allowed}"
         env = {"SHOAL_EVENTS__TIME_UNIT": "min"}
         assert complaint(env=env) == (
             "events.time_unit = 'min' (environment variable SHOAL_EVENTS__TIME_UNIT): "
