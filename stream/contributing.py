@@ -20,8 +20,8 @@ from stream.recommending.recommender import Answers
 
 # Profiles that a delta carries for seeding and judging clusters, at least: 0.8 KB each at 384 dimensions.
 SAMPLE_PER_DELTA = 32
-# Of a large batch it carries more: so many times the whole sample within a half-life of the clusters. Far fewer, and
-# the first centres come from the first users alone, and judges know users as they were; more only makes deltas long.
+# Of a large batch it carries more: the whole sample so many times within a half-life of the clusters. Far fewer, and
+# the first centres come from a handful of users, and users are judged as they were; more only makes deltas long.
 RENEWALS = 4
 
 

@@ -83,7 +83,7 @@ class Model:
         self.item_ids: dict[int, str] = {}  # id texts by row
         rec = settings.recommending
         # Long enough for a full list after all that a user has seen is left out.
-        self.items = ItemCounts(rec, rec.candidates + settings.profiles.history + rec.k)
+        self.items = ItemCounts(rec, max(rec.candidates, settings.profiles.history + rec.k))
         self.sources = source_names(len(rec.popular_half_lives))
         self.mixture = Mixture(rec.half_life, self.sources)
         self.ranker = RankerState.prior(len(self.sources), settings.clustering.seed)

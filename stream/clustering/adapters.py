@@ -87,7 +87,7 @@ class RiverClusterer:
         chosen = {**_parameters(name, k, seed), **(parameters or {})}
         try:
             self.model: Any = getattr(cluster, name)(**chosen)
-        except TypeError as error:
+        except (TypeError, ValueError, ArithmeticError) as error:
             raise ConfigError(f"clustering.parameters do not suit River's {name}: {error}") from error
         self.next_id = 0
         self.learnt = 0

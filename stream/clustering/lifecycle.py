@@ -42,8 +42,8 @@ class LifeCycle:
     # towards busy users, a long half-life towards former ones; lower moves centres for noise, higher leaves
     # them where nobody is.
     recentre: float = 0.003
-    # K-means begun anew takes over when it takes this share off the error. Lower moves users for what the restarts
-    # happened to find, higher leaves the clusters in a worse place.
+    # K-means begun anew takes over when it takes this share off the error. Lower moves users for what its
+    # restarts happened to find, higher leaves the clusters in a worse place.
     refit: float = 0.02
     # Moves in one proposal, per cluster: the rest waits for the next, which sees what the first ones did.
     moves: float = 0.25
@@ -239,12 +239,10 @@ class _Draft:
         if self.judges.sum() < self.rules.members * len(c.ids):
             return
         found = refit(c, self.sample, self.judges, self.rules.refit, self.seed)
-        if found is None:
-            return
-        each = c.weights.sum() / len(self.sample)  # what one of the sample stands for
-        weights = each * np.bincount(found.rows, minlength=len(found.ids))
-        c.reshape(found.gone, found.ids, found.means, weights, each * found.errors)
-        self.events += found.events
+        if found is not None:
+            each = c.weights.sum() / len(self.sample)  # what one of the sample stands for
+            c.reshape(found.gone, found.ids, found.means, each * found.sizes, each * found.errors)
+            self.events += found.events
 
     def _recentred(self, X: Floats) -> Floats:
         """Means (k, d) after some steps of Lloyd on ``X`` (m, d); an old mean counts as some points, too."""

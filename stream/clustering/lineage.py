@@ -20,7 +20,7 @@ class LineageEvent:
 
     cluster: int
     kind: Literal["born", "split", "merged", "retired"]
-    reason: str  # 'k', 'wide', 'dead', 'twin', 'spare' (of more use elsewhere), 'refit', 'found', 'lost'
+    reason: str  # 'k', 'wide', 'dead', 'twin', 'spare' (of more use elsewhere), 'refit', 'found', 'lost' (by River's)
     parents: tuple[int, ...] = ()  # of one that was born
     heir: int | None = None  # of one that is gone
 

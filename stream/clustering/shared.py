@@ -70,7 +70,9 @@ class SharedClusters:
     @property
     def centres(self) -> Floats:
         """Their centres, (k, d)."""
-        return np.empty((0, 1), np.float32) if self.clusterer is None else self.clusterer.centres
+        if self.clusterer is None or not len(self.ids):
+            return np.empty((0, 1 if self.projection is None else self.projection.dimensions), np.float32)
+        return self.clusterer.centres
 
     @property
     def kmeans(self) -> StreamingKMeans | None:

@@ -18,6 +18,7 @@ from stream.entries import (
     Entry,
     Labelled,
     Paced,
+    Reprojected,
     Reviewed,
     Seeded,
     Trained,
@@ -58,6 +59,9 @@ ENTRIES = [
     SEEDED,
     Labelled(
         5, Named(np.array([0, 3]), ["wool", 'say "hi"'], Hierarchy(np.array([0, 3]), np.array([[0, 1]]), 2))
+    ),
+    Reprojected(
+        6, np.zeros(4, np.float32), np.eye(4, 2, dtype=np.float32), np.eye(2, dtype=np.float32), np.ones(2)
     ),
     Reviewed(6, None),
     Reviewed(

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from stream.catalogue import Catalogue
+from stream.clustering.drift import DriftEvent
+from stream.clustering.reprojecting import STALE, captured
 from stream.config import Settings
-from stream.entries import Labelled, Reviewed, Seeded, Trained, encode_entry
+from stream.entries import Labelled, Paced, Reprojected, Reviewed, Seeded, Trained, decode_entry, encode_entry
 from stream.events.schema import ItemRecord
 from stream.hashing import HashIndex, hash_texts
 from stream.learner import SEED_ANYWAY_AFTER, TRAIN_EVERY, Learner
@@ -130,3 +132,65 @@ def test_the_ranker_is_trained_when_there_are_lists_enough(model: Model, learner
     assert model.ranker.steps == 0
     model.fold(0, trained)
     assert learner.decide(model) is None
+
+
+def seeded(model: Model, learner: Learner) -> None:
+    """Clusters stand and have names."""
+    sample(model, 60)
+    for offset, kind in enumerate((Seeded, Labelled)):
+        decision = learner.decide(model)
+        assert decision is not None
+        assert isinstance(decision, kind)
+        model.fold(offset, decision)
+
+
+def test_a_stale_space_is_replaced_and_users_stay_where_they_are(model: Model, learner: Learner) -> None:
+    seeded(model, learner)
+    assert model.clusters.kmeans is not None
+    # The same users move along axes that the projection does not see, each crowd another way.
+    rng = np.random.default_rng(1)
+    crowd = np.arange(60) % K
+    vectors = np.eye(K, DIMENSIONS)[crowd] * 0.4 + 1.2 * np.eye(DIMENSIONS)[5 + rng.permutation(60) % 3]
+    vectors += rng.normal(scale=0.05, size=vectors.shape)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    model.sample.fold(np.arange(1, 61, dtype=np.uint64), vectors.astype(np.float16))
+    profiles, old = model.sample.vectors(), model.clusters.projection
+    assert old is not None
+    before = model.clusters.assign(model.clusters.project(profiles), np.full(60, -1))
+    ids, weights = model.clusters.ids.copy(), model.clusters.kmeans.weights.copy()
+    version = model.clusters.version
+    model.clock += SETTINGS.worker.learn_every
+    decision = learner.decide(model)
+    assert isinstance(decision, Reprojected)
+    model.fold(2, decode_entry(encode_entry(decision)))
+    assert model.clusters.projection is not None
+    assert captured(model.clusters.projection, profiles) > captured(old, profiles) / STALE
+    assert model.clusters.version == version + 1
+    np.testing.assert_array_equal(model.clusters.ids, ids)
+    np.testing.assert_allclose(model.clusters.kmeans.weights, weights)
+    after = model.clusters.assign(model.clusters.project(profiles), before)
+    assert np.mean(after != before) <= 0.1
+    # It is no review: that comes next, in the new space.
+    assert isinstance(learner.decide(model), Reviewed)
+
+
+def test_a_drift_that_a_predecessor_noticed_is_settled(model: Model, learner: Learner) -> None:
+    seeded(model, learner)
+    assert model.clusters.kmeans is not None
+    model.fold(2, Paced(model.decisions, DriftEvent("drift", 8.0, 0.5)))
+    assert model.clusters.kmeans.weighted.pace == 8.0
+    model.errors.extend([0.2] * 40)
+    model.error_count += 40
+    decision = Learner(SETTINGS, learner.catalogue).decide(model)
+    assert isinstance(decision, Paced)
+    assert decision.drift.kind == "settled"
+    model.fold(3, decision)
+    assert model.clusters.kmeans.weighted.pace == 1.0
+
+
+def test_the_review_asks_those_who_were_active_of_late(model: Model, learner: Learner) -> None:
+    sample(model, 30)
+    model.updates = int(SETTINGS.clustering.half_life) + 1
+    assert len(learner._active(model)) == 0
+    model.sample.fold(np.array([1, 2], np.uint64), np.eye(2, DIMENSIONS, dtype=np.float16), model.updates)
+    assert len(learner._active(model)) == 2

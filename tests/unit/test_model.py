@@ -10,9 +10,9 @@ import pytest
 from stream.clustering.hierarchy import Hierarchy
 from stream.clustering.shared import Named
 from stream.config import Settings
-from stream.entries import Delta, Entry, Labelled, Seeded, Trained, decode_entry, encode_entry
+from stream.entries import Delta, Entry, Labelled, Reprojected, Seeded, Trained, decode_entry, encode_entry
 from stream.hashing import HashIndex, hash_texts
-from stream.model import MemoryLog, Model, SampledProfiles
+from stream.model import WATCHED_UPDATES, MemoryLog, Model, SampledProfiles
 from stream.recommending.ranker import RankerState, SampledLists
 
 DIMENSIONS = 6
@@ -203,3 +203,45 @@ def test_the_sample_holds_one_vector_a_user_and_forgets_the_oldest() -> None:
     assert fold(1) == [1, 3, 4]
     assert fold(4) == [1, 3, 4]
     assert len(sample) == 3
+
+
+def test_sums_of_the_space_before_are_left_out() -> None:
+    one, other = new_model(), new_model()
+    for model in (one, other):
+        for offset, entry in enumerate(log()[:4]):
+            model.fold(offset, entry)
+        centres = -model.clusters.centres
+        model.fold(4, Reprojected(1, SEEDED.mean, -SEEDED.components, centres, np.full(3, 0.5)))
+    kmeans = one.clusters.kmeans
+    assert kmeans is not None
+    np.testing.assert_allclose(kmeans.errors, 0.5 * kmeans.weights)
+    before = one.clusters.centres.copy()
+    points = np.random.default_rng(4).normal(size=(20, 3)).astype(np.float32)
+    late = replace(delta(5, 3), clusters=kmeans.accumulate(points), base_version=3)
+    one.fold(5, late)
+    other.fold(5, replace(late, base_version=4))
+    np.testing.assert_array_equal(one.clusters.centres, before)
+    assert (other.clusters.centres != before).any()
+    assert one.clock == other.clock
+
+
+def test_errors_are_watched_over_enough_users() -> None:
+    model = new_model()
+    model.fold(0, SEEDED)
+    assert model.clusters.kmeans is not None
+    points = np.random.default_rng(4).normal(size=(10, 3)).astype(np.float32)
+    few = WATCHED_UPDATES // 4
+    for n in range(1, 8):
+        stats = model.clusters.kmeans.accumulate(points)
+        model.fold(n, replace(delta(n), clusters=stats, base_version=n - 1, updates=few))
+    assert model.error_count == len(model.errors) == 1
+
+
+def test_births_and_shares_are_remembered_for_growth() -> None:
+    model = new_model()
+    model.fold(0, delta(0))
+    model.fold(1, SEEDED)
+    assert model.clusters.born == dict.fromkeys(range(3), 30)
+    assert model.clusters.shares == {}
+    model.fold(2, labelled(1, "a", "b", "c"))
+    assert model.clusters.shares == pytest.approx({0: 1 / 6, 1: 2 / 6, 2: 3 / 6})

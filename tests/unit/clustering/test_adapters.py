@@ -101,3 +101,13 @@ def test_unknown_names_say_what_is_allowed() -> None:
         RiverClusterer("kmeans")
     with pytest.raises(ConfigError, match="do not suit"):
         RiverClusterer("DBSTREAM", parameters={"radius": 1})
+
+
+def test_users_stay_while_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = RiverClusterer("KMeans", k=2, seed=1)
+    model.learn_many(np.repeat(np.eye(2), 50, axis=0))
+    ids, centres = model.ids.copy(), model.centres.copy()
+    monkeypatch.setattr(model, "_found", lambda: np.zeros((0, 2), np.float32))
+    model.learn_many(np.eye(2))
+    np.testing.assert_array_equal(model.ids, ids)
+    np.testing.assert_array_equal(model.centres, centres)
