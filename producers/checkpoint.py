@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
 
+from stream.broker.interface import Broker
 from stream.errors import InputError
 from stream.events.schema import EventRecord
-from stream.hashing import hash_text
+from stream.hashing import hash_bytes, hash_text
+
+# With no record of the topic for so long, though there must be one, its broker is taken to be away.
+SILENCE_S = 60.0
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -18,11 +24,12 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
     position: int = 0
     fingerprint: int = 0
+    ends: dict[int, int] = {}  # where the topic's partitions ended then: what was sent later lies behind
 
     @classmethod
-    def after(cls, position: int, last: EventRecord) -> Checkpoint:
+    def after(cls, position: int, last: EventRecord, ends: dict[int, int]) -> Checkpoint:
         """Make the checkpoint after ``last``, event number ``position`` from 1."""
-        return cls(position, _fingerprint(last))
+        return cls(position, _fingerprint(last), ends)
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:
@@ -48,6 +55,29 @@ class Checkpoint(msgspec.Struct, frozen=True):
             beside.replace(path)
         except OSError as error:
             raise InputError(f"{path}: the checkpoint cannot be written ({error.strerror})") from error
+
+
+class Stored:
+    """What a replay that was killed had sent after its last checkpoint: known again by its bytes."""
+
+    def __init__(self, broker: Broker, topic: str, saved: Checkpoint) -> None:
+        self._left: Counter[int] = Counter()
+        if saved.ends:
+            with closing(broker.reader(topic, saved.ends)) as reader:
+                for records in reader.read_to_end(SILENCE_S):
+                    self._left.update(hash_bytes(value) for value in records.values if value is not None)
+
+    def without(self, values: list[bytes]) -> list[int]:
+        """Which of ``values`` are not stored, by index; each that is stored stands for one."""
+        if not self._left:
+            return list(range(len(values)))
+        return [i for i, value in enumerate(values) if not self._take(hash_bytes(value))]
+
+    def _take(self, known: int) -> bool:
+        there = self._left.get(known, 0) > 0
+        if there:
+            self._left[known] -= 1
+        return there
 
 
 def resume(chunks: Iterable[list[EventRecord]], saved: Checkpoint) -> Iterator[list[EventRecord]]:

@@ -33,7 +33,7 @@ from producers.synthetic_behaviour import (
 )
 from producers.synthetic_items import make_items
 from producers.vocabulary import DOMAINS, load_vocabulary
-from stream.errors import ConfigError
+from stream.errors import ConfigError, InputError
 from stream.events.schema import EventRecord, ItemRecord
 
 START_MS = (
@@ -188,11 +188,16 @@ class SyntheticLog:
         return self._personas[persona].name
 
     def write(self, directory: Path, *, compress: bool = False) -> None:
-        """Write ``events.jsonl`` (or ``events.jsonl.gz``), ``items.jsonl`` and ``truth.jsonl``."""
-        directory.mkdir(parents=True, exist_ok=True)
-        _write_lines(directory / ("events.jsonl.gz" if compress else "events.jsonl"), self.events())
-        _write_lines(directory / "items.jsonl", self.items)
-        _write_lines(directory / "truth.jsonl", self.truth())
+        """Write ``events.jsonl`` (or ``events.jsonl.gz``), ``items.jsonl`` and ``truth.jsonl``. Raises InputError."""
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            _write_lines(directory / ("events.jsonl.gz" if compress else "events.jsonl"), self.events())
+            _write_lines(directory / "items.jsonl", self.items)
+            _write_lines(directory / "truth.jsonl", self.truth())
+        except OSError as error:
+            raise InputError(
+                f"{directory}: the log cannot be written there ({error.strerror}); name a directory that can be"
+            ) from error
 
 
 def _write_lines(path: Path, records: Iterable[msgspec.Struct]) -> None:

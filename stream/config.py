@@ -255,9 +255,9 @@ def load(
     --------
     >>> load(env={"SHOAL_KAFKA__PREFIX": "a."}, overrides={"clustering.k": 8}).kafka.prefix
     'a.'
-    >>> load(overrides={"clustering.k": 0})
+    >>> load(overrides={"kafka.replication": 0})
     Traceback (most recent call last):
-    stream.errors.ConfigError: clustering.k = 0 (the command line): must be greater than or equal to 1, or must be 'auto'
+    stream.errors.ConfigError: kafka.replication = 0 (the command line): must be greater than or equal to 1
     """
     sources = Sources()
     if path is not None:

@@ -24,6 +24,11 @@ def hash_text(text: str) -> int:
     return xxhash.xxh3_64_intdigest(text.encode()) or 1
 
 
+def hash_bytes(data: bytes) -> int:
+    """XXH3-64 of ``data``: to know the same bytes again."""
+    return xxhash.xxh3_64_intdigest(data)
+
+
 def hash_texts(texts: Iterable[str | None]) -> npt.NDArray[np.uint64]:
     """Ids of texts, uint64 (n,); 0 for None."""
     digest = xxhash.xxh3_64_intdigest

@@ -111,6 +111,7 @@ def replay(
                 clock=SystemClock(),
                 speed=pace,
                 checkpoint=checkpoint,
+                broker=broker,
                 on_progress=lambda position, _time: advance(position),
             )
     console.print(f"{sent:,} events are in {topics.events.name}")

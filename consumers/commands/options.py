@@ -22,7 +22,20 @@ if TYPE_CHECKING:
 DEFAULT_FILE = Path("shoal.toml")
 
 # Titles and ids are others' texts: no markup, no emoji codes, no colouring of what looks like a number.
-console = Console(highlight=False, markup=False, emoji=False)
+
+
+class QuietConsole(Console):
+    """A console whose reader may leave: `shoal tail | head` is no error."""
+
+    def on_broken_pipe(self) -> None:
+        """See ``Console.on_broken_pipe``, which would end with exit status 1."""
+        try:
+            super().on_broken_pipe()
+        except SystemExit:
+            raise SystemExit(0) from None
+
+
+console = QuietConsole(highlight=False, markup=False, emoji=False)
 error_console = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 

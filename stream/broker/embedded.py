@@ -287,7 +287,13 @@ def _java(jars: Sequence[Path], heap_mb: int) -> list[str]:
 
 def _free_port(host: str) -> int:
     with socket.socket() as probe:
-        probe.bind((host, 0))
+        try:
+            probe.bind((host, 0))
+        except OSError as error:
+            raise ConfigError(
+                f"embedded.host = {host!r}: this machine cannot listen there ({error.strerror}); "
+                "give one of its IPv4 addresses, or leave it out for 127.0.0.1"
+            ) from error
         return int(probe.getsockname()[1])
 
 

@@ -38,9 +38,9 @@ def refit(
 ) -> Refit | None:
     """Begin anew with as many clusters, if that takes the share ``gain`` off the error of the ``judges`` (m,).
 
-    Those of the ``sample`` (m, d) who are not judges propose. The centres that there are may settle on these first, too:
-    how much is learnt from half of a sample must not decide. Pure. A cluster most of whose users stay together keeps its
-    id.
+    Those of the ``sample`` (m, d) who are not judges propose. The centres that there are may settle on these first,
+    too: how much is learnt from half of a sample must not decide. Pure. A cluster most of whose users stay together
+    keeps its id.
     """
     proposers, k, spherical = sample[~judges], len(centres.ids), centres.spherical
     own = _settled(proposers, centres.centres, spherical)

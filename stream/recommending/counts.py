@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from stream.clustering.lineage import LineageEvent
 from stream.config import RecommendingSettings
+from stream.hashing import HashIndex
 from stream.recommending.gathering import LAG_DECAY
 from stream.recommending.tables import Growth, NeighbourTable, heaviest
 
@@ -37,6 +38,7 @@ class Popularity:
     """How often items are taken, with one half-life, in events."""
 
     def __init__(self, half_life: float) -> None:
+        self.half_life = half_life
         self._growth = Growth(half_life)
         self.counts = np.zeros(0, np.float32)  # by item row
         self.total = 0.0
@@ -127,6 +129,13 @@ class ItemCounts:
     def now(self) -> float:
         """The weight of a pair counted now."""
         return self._growth.now
+
+    def counts_of(self, index: HashIndex) -> Floats:
+        """Counts at the longest half-life by item row, (len(index),)."""
+        counts = np.zeros(len(index), np.float32)
+        longest = max(self.popularity, key=lambda popularity: popularity.half_life).counts[: len(index)]
+        counts[: len(longest)] = longest
+        return counts
 
     def popular_shares(self) -> tuple[tuple[Floats, ...], Floats]:
         """Counts by half-life, each (rows,), and what makes shares of them, (half-lives,)."""

@@ -11,7 +11,7 @@ from stream.model import Model
 from stream.profiles.table import ProfileTable
 from stream.profiles.update import Touched
 from stream.recommending.recommender import Lists
-from stream.recommending.records import ListWriter, Published
+from stream.recommending.records import CATALOGUE, ListWriter, Published
 
 
 def publish_lists(
@@ -35,7 +35,7 @@ def publish_lists(
     table["list_source"][rows] = lists.source
     table["list_id"][rows] = hash_texts(names)
     table["user_seq"][rows] += np.uint32(1)
-    writer = ListWriter(catalogue, model.clusters, model.item_ids, model.sources)
+    writer = ListWriter(catalogue, model.clusters, model.item_ids, [*model.sources, CATALOGUE])
     heads = _heads(names, events, touched, profiles, model.version, encoder_id, provenance)
     lengths = (lists.item >= 0).sum(axis=1).tolist()
     items, scores, sources = lists.item.tolist(), lists.score.tolist(), lists.source.tolist()

@@ -37,7 +37,9 @@ class Lists:
 
     item: Rows32  # (m, k) item rows, -1 where there are no more
     score: Floats  # (m, k) the ranker's; a difference of 1 is a factor of e in likelihood
-    source: npt.NDArray[np.uint8]  # (m, k) index into ``source_names``: which contributes most
+    source: npt.NDArray[
+        np.uint8
+    ]  # (m, k) index into ``source_names``: which contributes most; one more: none does
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,11 @@ class Recommender:
             out.score,
             out.source,
         )
+        # What nobody has taken is in a list only to fill it.
+        taken = np.append(model.items.counts_of(model.index), 0) > 0  # and -1, for no item, finds the last
+        out.source[
+            (out.item >= 0) & ~taken[out.item] & (out.source < len(self.settings.popular_half_lives))
+        ] = len(model.sources)
         return out
 
     def sample(
@@ -174,10 +181,28 @@ class Recommender:
         )
         return answers
 
+    def _fallback(self, popular: Rows32, model: Model) -> Rows32:
+        """``popular`` (half-lives, p), the last row filled up with items of the catalogue that nobody has taken yet.
+
+        A service that has seen nothing has nothing else to offer; they come in the order of their hashes.
+        """
+        listed = popular[-1]
+        free = int((listed < 0).sum())
+        rows = (
+            np.flatnonzero(self.catalogue.known & self.catalogue.available) if free else np.empty(0, np.int64)
+        )
+        rows = rows[~np.isin(rows, listed)]
+        rows = rows[np.argsort(model.index.keys[rows])][:free]
+        if not len(rows):
+            return popular
+        filled = popular.copy()
+        filled[-1, len(listed) - free : len(listed) - free + len(rows)] = rows
+        return filled
+
     def _views(self, model: Model) -> tuple[Rows32, Floats, Rows32, Floats, Rows32]:
         charts = model.items.charts
         return (
-            charts.popular,
+            self._fallback(charts.popular, model),
             charts.popular_share,
             charts.trending,
             charts.trending_share,

@@ -11,8 +11,9 @@ import orjson
 from stream.catalogue import Catalogue
 from stream.clustering.shared import SharedClusters
 
-
+CATALOGUE = "catalogue"  # not a source of candidates, but what fills a list when there are too few
 REASONS = {
+    CATALOGUE: "from the catalogue",
     "popular": "popular with everybody",
     "co-visitation": "taken with what you took",
     "content": "like what you took",

@@ -350,3 +350,22 @@ def test_provenance_names_every_offset(small_settings: Settings) -> None:
     sources = [json.loads(record)["source"] for record in outcome.lists]
     assert [source["offsets"] for source in sources] == [[0, 2, 3], [1, 4]]
     assert [source["offset"] for source in sources] == [3, 4]
+
+
+def test_the_very_first_lists_are_full(small_settings: Settings, log: SyntheticLog) -> None:
+    service = Service(small_settings, log.items)
+    late = NOW + 40 * 86_400_000  # all items are on offer by then
+    first = service.take_in(
+        [
+            view("ann", log.items[0].item_id, late),
+            view("bob", log.items[1].item_id, late, action="dislike"),
+            EventRecord(user_id="eve", action="search", text="anything", timestamp=late),
+        ]
+    )
+    lists = {made["user_id"]: made["items"] for made in map(json.loads, first.lists)}
+    k = small_settings.recommending.k
+    assert {user: len(items) for user, items in lists.items()} == {"ann": k, "bob": k, "eve": k}
+    assert {item["source"] for items in lists.values() for item in items} == {"catalogue"}
+    second = json.loads(service.take_in([view("eve", log.items[2].item_id, late + 1)]).lists[0])["items"]
+    assert second[0]["source"] != "catalogue"
+    assert len(second) == k

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from producers.replay import CHECKPOINT_EVERY, replay
-from stream.broker.interface import TopicSpec
+from stream.broker.interface import Records, TopicSpec
 from stream.broker.memory import MemoryBroker
 from stream.clock import ManualClock
 from stream.errors import BrokerUnavailable, ConfigError, InputError
@@ -185,3 +185,36 @@ def test_into_a_log(clock: ManualClock) -> None:
     reader = broker.reader("events", "earliest")
     values = [value for part in reader.read_to_end(1.0) for value in part.values]
     assert sorted(v for v in values if v) == sorted(event.to_json() for event in log)
+
+
+class Killed(BaseException):
+    """What a process does not live to see."""
+
+
+def test_a_replay_that_was_killed_sends_nothing_twice(clock: ManualClock, tmp_path: Path) -> None:
+    # Two events are alike to the byte, and both are meant.
+    log = [EventRecord(user_id="u", action="view", item_id="i", timestamp=MS + i // 2) for i in range(100)]
+    broker = MemoryBroker(clock)
+    broker.create_topics([TopicSpec("events", 3)])
+    publisher = broker.publisher()
+
+    def run(kill_at: int | None) -> None:
+        def progress(position: int, time: int) -> None:
+            clock.sleep(CHECKPOINT_EVERY / 3)  # a checkpoint after every third chunk
+            if kill_at is not None and position >= kill_at:
+                raise Killed
+
+        replay(
+            publisher, "events", chunks(log, 7),
+            clock=clock, checkpoint=tmp_path / "c", broker=broker, on_progress=progress,
+        )  # fmt: skip
+
+    for kill_at in (7, 50, 98):
+        with pytest.raises(Killed):
+            run(kill_at)
+        # Somebody else's events are no reason to leave ours out.
+        publisher.send("events", [b"x"], [b"another's"])
+    run(None)
+    records = Records.concat("events", list(broker.reader("events", "earliest").read_to_end(1.0)))
+    ours = [value for value in records.values if value != b"another's"]
+    assert sorted(ours) == sorted(event.to_json() for event in log)
