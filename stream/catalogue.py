@@ -48,7 +48,6 @@ class _Columns:
     def __init__(self, dimensions: int) -> None:
         self.size = 0
         self.known = np.zeros(0, np.bool_)
-        self.named = np.zeros(0, np.bool_)
         self.available = np.ones(0, np.bool_)
         self.available_from = np.zeros(0, np.int64)
         self.price = np.zeros(0, np.float32)
@@ -62,7 +61,7 @@ class _Columns:
         more = max(rows, 2 * len(self.known), 1024) - len(self.known)
         if rows <= len(self.known):
             return
-        for name in ("known", "named", "available_from", "pending", "has_vector", "vectors"):
+        for name in ("known", "available_from", "pending", "has_vector", "vectors"):
             old = getattr(self, name)
             setattr(self, name, np.concatenate([old, np.zeros((more, *old.shape[1:]), old.dtype)]))
         self.available = np.concatenate([self.available, np.ones(more, np.bool_)])
@@ -174,29 +173,18 @@ class Catalogue:
             array[rows] = False
         columns.available_from[rows] = 0
         columns.price[rows] = np.nan
-        columns.named[rows] = True
         for row, item_id in zip(rows.tolist(), item_ids, strict=True):
             self._items.pop(row, None)
             self._fragments.pop(row, None)
             self._ids[row] = item_id
         self.version += len(rows) > 0
 
-    def note_ids(self, rows: Rows, item_ids: Sequence[str | None]) -> None:
-        """Remember the id texts of ``rows`` (m,), -1 for none; costs little where they are known already."""
-        columns = self._current()
-        there = np.flatnonzero(rows >= 0)
-        for i in there[~columns.named[rows[there]]].tolist():
-            item_id, row = item_ids[i], int(rows[i])
-            if item_id is not None:
-                self._ids[row] = item_id
-                columns.named[row] = True
-
     def fragment(self, row: int) -> bytes:
         """Give the item as JSON: id, and title and category if any. Empty if not even the id is known."""
         found = self._fragments.get(row)
         if found is None:
             found = self._write_fragment(row)
-            if found:  # an id may become known later
+            if found:  # an entry may come later
                 self._fragments[row] = found
         return found
 
@@ -212,7 +200,7 @@ class Catalogue:
         self._items[row] = item
         self._ids.pop(row, None)
         self._fragments.pop(row, None)
-        columns.known[row] = columns.named[row] = True
+        columns.known[row] = True
         columns.available[row] = item.available
         columns.available_from[row] = item.available_from or 0
         columns.price[row] = np.nan if item.price is None else item.price

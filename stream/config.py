@@ -147,7 +147,7 @@ class ProfileSettings(Section):
 
     # Of the taste vector, in event time; shorter follows, longer is steady.
     half_life_ms: int = Field(default=30 * DAY_MS, gt=0)
-    # Distinct items remembered per user; 16 bytes each in every changelog row.
+    # Distinct items remembered per user; 18 bytes each in every changelog row.
     history: int = Field(default=64, ge=1, le=255)
     # Remembered to know a duplicate; a producer's retries come close together.
     event_ids: int = Field(default=16, ge=1, le=255)

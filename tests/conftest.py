@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
@@ -12,6 +13,7 @@ from pydantic import SecretStr
 from stream.broker.embedded import EmbeddedKafka
 from stream.config import KafkaSettings
 
+REPOSITORY = Path(__file__).resolve().parents[1]
 SettingsFactory = Callable[..., KafkaSettings]
 
 
@@ -36,3 +38,14 @@ def broker_settings() -> SettingsFactory:
         return KafkaSettings.model_validate({"prefix": prefix, "librdkafka": secrets} | values)
 
     return settings
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The real logs that the project is developed with; they are not part of the repository."""
+    folder = Path(os.environ.get("SHOAL_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(
+            f"needs the real logs: {folder} is not there, and SHOAL_SHARED_DATA names no other folder"
+        )
+    return folder

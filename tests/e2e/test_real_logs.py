@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -27,17 +26,6 @@ from stream.events.schema import EventRecord
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
 IDLE_S = 2.0  # without an event for so long, the worker has read all
-
-
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """The real logs that the project is developed with; they are not part of the repository."""
-    folder = Path(os.environ.get("SHOAL_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip(
-            f"needs the real logs: {folder} is not there, and SHOAL_SHARED_DATA names no other folder"
-        )
-    return folder
 
 
 class Run:

@@ -117,11 +117,8 @@ def test_fragments_are_json_and_follow_the_entry(catalogue: Catalogue) -> None:
     assert catalogue.fragment(0) == b'{"item_id":"a","title":"Torch"}'
 
 
-def test_ids_of_undescribed_items_are_remembered(catalogue: Catalogue) -> None:
-    catalogue.upsert([lamp()])
-    rows = catalogue.index.insert(hash_texts(["x", "y"]))
-    assert catalogue.fragment(int(rows[1])) == b""
-    catalogue.note_ids(np.array([*rows, -1, 0]), ["x", None, "none", "a"])
-    assert catalogue.fragment(int(rows[0])) == b'{"item_id":"x"}'
-    catalogue.note_ids(rows, ["other", "y"])
-    assert [catalogue.fragment(int(r)) for r in rows] == [b'{"item_id":"x"}', b'{"item_id":"y"}']
+def test_of_an_item_without_an_entry_there_is_no_fragment_until_it_comes(catalogue: Catalogue) -> None:
+    row = int(catalogue.index.insert(hash_texts(["a"]))[0])
+    assert catalogue.fragment(row) == b""
+    catalogue.upsert([lamp(title="Torch")])
+    assert catalogue.fragment(row) == b'{"item_id":"a","title":"Torch"}'
