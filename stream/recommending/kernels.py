@@ -151,6 +151,18 @@ def _clear(seen, items, n, place):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
+def _scratch(rows, cap, sources):  # type: ignore[no-untyped-def]
+    """Room for one user's candidates, used again for the next: ``gather``'s three arrays, mixture, places chosen."""
+    return (
+        np.full(rows, -1, np.int32),
+        np.empty(cap, np.int32),
+        np.empty((cap, sources + EXTRA), np.float32),
+        np.empty(cap, np.float32),
+        np.empty(cap, np.int64),
+    )
+
+
+@njit(cache=True)
 def make_lists(  # type: ignore[no-untyped-def]
     history, seen, length, cluster, vectors, weights, views, popularity, item_vectors, covisits,
     ranker, available, tie, out_item, out_score, out_source,
@@ -163,14 +175,10 @@ def make_lists(  # type: ignore[no-untyped-def]
     uint64 (items,). Fills ``out_item`` int32 (m, k) with item rows, best first, -1 where there are no more,
     ``out_score`` float32, and ``out_source`` uint8: which source contributes most.
     """
-    cap = capacity(views, covisits, history)
     sources = weights.shape[1]
-    place = np.full(len(available), -1, np.int32)
-    items = np.empty(cap, np.int32)
-    shares = np.empty((cap, sources + EXTRA), np.float32)
-    mixed = np.empty(cap, np.float32)
-    chosen = np.empty(cap, np.int64)
-    X = np.empty((max(PRUNE, 1), sources + MORE_FEATURES), np.float32)
+    cap = capacity(views, covisits, history)
+    place, items, shares, mixed, chosen = _scratch(len(available), cap, sources)
+    X = np.empty((PRUNE, sources + MORE_FEATURES), np.float32)
     scores = np.empty(PRUNE, np.float32)
     top = np.empty(out_item.shape[1], np.int64)
     for u in range(len(history)):
@@ -204,13 +212,9 @@ def sample_lists(  # type: ignore[no-untyped-def]
     of whose items some are among them; ``size`` int32 (m,) says how many of each user. Returns how many in
     all.
     """
-    cap = capacity(views, covisits, history)
     sources = weights.shape[1]
-    place = np.full(len(available), -1, np.int32)
-    items = np.empty(cap, np.int32)
-    shares = np.empty((cap, sources + EXTRA), np.float32)
-    mixed = np.empty(cap, np.float32)
-    chosen = np.empty(cap, np.int64)
+    cap = capacity(views, covisits, history)
+    place, items, shares, mixed, chosen = _scratch(len(available), cap, sources)
     at = 0
     for u in range(len(history)):
         size[u] = 0
