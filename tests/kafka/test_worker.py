@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import pytest
 
 from producers.synthetic import SyntheticLog
@@ -16,6 +15,7 @@ from stream.encoder import make_encoder
 from stream.errors import Fenced
 from stream.evaluation.prequential import Evaluation
 from stream.events.schema import EventRecord
+from stream.model import Model
 from stream.pipeline import Outcome
 
 # What no decoder takes, and the reasons that are given.
@@ -204,6 +204,12 @@ def test_output_of_a_fenced_worker_is_never_seen(
     shoal.check_exactly_once()
 
 
+def model_state(model: Model) -> tuple[Any, ...]:
+    clusters = model.clusters
+    arrays = clusters.ids.tolist(), clusters.centres.tobytes(), model.ranker.linear.tobytes()
+    return model.version, model.decisions, dict(model.counts), dict(clusters.labels), *arrays
+
+
 def test_models_of_two_workers_are_equal(
     service: Callable[..., Any], log: SyntheticLog, events: list[EventRecord]
 ) -> None:
@@ -215,16 +221,14 @@ def test_models_of_two_workers_are_equal(
         shoal.feed(events[start : start + 500])
         shoal.wait()
     first, second = one.worker.model, two.worker.model
-    shoal.until(lambda: first.version == second.version and first.decisions > 2, "the logs to be read")
+    # Both go on while they are looked at: a decision may just be on its way from one to the other.
+    shoal.until(
+        lambda: first.clusters.labels and model_state(first) == model_state(second), "the models to be equal"
+    )
+    assert first.counts == shoal.counts()
     one.stop()
-    second_partitions = two.partitions()
     assert one.commits > 0
     assert two.commits > 0
-    assert len(second_partitions) in (2, 4)
-    assert first.counts == second.counts == shoal.counts()
-    assert first.clusters.labels == second.clusters.labels != {}
-    np.testing.assert_array_equal(first.clusters.ids, second.clusters.ids)
-    np.testing.assert_array_equal(first.clusters.centres, second.clusters.centres)
 
     # The other takes over, with the profiles.
     shoal.until(lambda: two.partitions() == {0, 1, 2, 3}, "all partitions")
