@@ -127,6 +127,17 @@ class HashIndex:
         self._n = int(_insert(self._slots, self._keys, self._n, keys, out))
         return out
 
+    def state(self) -> npt.NDArray[np.uint64]:
+        """The keys by row, (n,): what ``from_state`` takes."""
+        return self.keys.copy()
+
+    @classmethod
+    def from_state(cls, keys: npt.NDArray[np.uint64]) -> HashIndex:
+        """Make an index with ``keys`` (n,), all different, in rows 0 .. n-1."""
+        index = cls(max(1024, len(keys)))
+        index.insert(keys)
+        return index
+
     def _reserve(self, rows: int) -> None:
         if rows > len(self._keys):
             grown = np.zeros(max(rows, 2 * len(self._keys)), np.uint64)
