@@ -20,7 +20,7 @@ from stream.config_sources import to_toml
 from stream.encoder import make_encoder
 from stream.errors import InputError
 from stream.evaluation.clusters import Truth
-from stream.evaluation.prequential import Batching, Evaluation, Report
+from stream.evaluation.prequential import Evaluation, Report
 from stream.events.files import read_events, read_items
 from stream.events.mapping import LogMapping
 from stream.events.schema import ItemRecord
@@ -57,7 +57,7 @@ class _TruthRow(msgspec.Struct):
     from_time_ms: int = 0
 
 
-def evaluate_files(settings: Settings, inputs: Inputs, batching: Batching, console: Console) -> Evaluated:
+def evaluate_files(settings: Settings, inputs: Inputs, console: Console) -> Evaluated:
     """Run the pipeline over ``inputs``; shows progress on ``console``. Raises ConfigError, InputError, EncoderError."""
     skipped: Counter[str] = Counter()
     chunks = read_events(inputs.events, inputs.mapping, skipped, settings.events.time_unit)
@@ -77,7 +77,7 @@ def evaluate_files(settings: Settings, inputs: Inputs, batching: Batching, conso
             lambda outcome: progress.advance(task, outcome.delta.counts["records"]),
         )
         progress.update(task, description="events", total=len(events))
-        evaluation.run(events, batching)
+        evaluation.run(events)
     return Evaluated(evaluation.report(), len(events), len(items), dict(sorted((+skipped).items())))
 
 

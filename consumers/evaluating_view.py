@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -34,7 +35,7 @@ def report_view(done: Evaluated, k: int) -> RenderableType:
     return Group(*parts)
 
 
-def scores_view(scores: Mapping[str, Mapping[str, Mapping[str, float]]], k: int) -> Table:
+def scores_view(scores: Mapping[str, Any], k: int) -> Table:
     """Lists beside popularity, by protocol; those that scored nothing are left out."""
     table = Table("lists", "items", box=None, padding=(0, 2, 0, 0), caption=LEGEND, caption_justify="left")
     for name in (f"hit@{k}", "popular", f"recall@{k}", "popular", f"ndcg@{k}", "popular"):
@@ -42,7 +43,7 @@ def scores_view(scores: Mapping[str, Mapping[str, Mapping[str, float]]], k: int)
     table.add_column("steps", justify="right")
     for protocol in PROTOCOLS:
         for among, words in AMONG.items():
-            mine, popular = scores[protocol][among], scores[protocol]["popular_" + among]
+            mine, popular = scores[protocol][among], scores[protocol]["popular"][among]
             if not mine["steps"]:
                 continue
             cells: list[str] = []

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from consumers.commands.options import console, error_console, mapping_of, options
-
-
-class Batching(StrEnum):
-    """How a log is cut into batches."""
-
-    STEP = "step"
-    COUNT = "count"
 
 
 def register(app: typer.Typer) -> None:
@@ -46,13 +38,6 @@ def evaluate(
     ] = None,
     k: Annotated[int | None, typer.Option(min=1, max=255, help="Length of lists.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of all that is drawn.")] = None,
-    batching: Annotated[
-        Batching,
-        typer.Option(
-            help="step: each step of a user meets a list that knows all before it. "
-            "count: as a worker with a backlog."
-        ),
-    ] = Batching.STEP,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="For metrics.json, equal for equal input, and run.json."),
@@ -60,15 +45,14 @@ def evaluate(
 ) -> None:
     """Run the service's own pipeline over a log in files, and say how good its lists and clusters are.
 
-    Every event first meets the list its user had, then teaches. Nothing is ever scored on what it was learnt
-    from.
+    Every step of a user first meets its lists, then teaches. Nothing is ever scored on what it was learnt from.
     """
     from consumers.evaluating import Inputs, evaluate_files, write_results
     from consumers.evaluating_view import report_view
 
     settings = options(context).settings(recommending__k=k, clustering__seed=seed)
     inputs = Inputs(events, items, mapping_of(mapping), truth)
-    done = evaluate_files(settings, inputs, batching.value, error_console)
+    done = evaluate_files(settings, inputs, error_console)
     console.print(report_view(done, settings.recommending.k))
     if out is not None:
         write_results(out, done, settings)

@@ -1,4 +1,9 @@
-"""The service's own pipeline over a log in files: each step is scored against the list its user had, then learnt."""
+"""The service's own pipeline over a log in files: each step meets its lists, and only then is learnt.
+
+The protocol: a step is the events of one user with one timestamp. Lists for it are made from what came
+strictly before. ``all``: targets are the step's items, lists hold any; ``new``: targets are items that its
+user never had, and so are all in the list. The first tenth of the steps only teach.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +14,18 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from stream.catalogue import Catalogue
 from stream.config import Settings
 from stream.encoder import TextEncoder
 from stream.evaluation.clusters import ClusterWatch, Truth
-from stream.evaluation.fresh import answer_fresh
-from stream.evaluation.steps import Scores, by_count, by_step
+from stream.evaluation.comparators import Popular
+from stream.evaluation.lists import fresh_lists, live_lists
+from stream.evaluation.past import Asked, Past, Targets, join
+from stream.evaluation.scores import Scoreboard
+from stream.evaluation.steps import Round, by_count, by_step
+from stream.events.batch import EventBatch
 from stream.events.decode import decode
 from stream.events.files import to_records
 from stream.events.schema import EventRecord, ItemRecord
@@ -25,10 +35,12 @@ from stream.model import MemoryLog, Model
 from stream.pipeline import Outcome, Pipeline
 from stream.profiles.layout import RowLayout
 from stream.profiles.table import ProfileTable
-from stream.recommending.recommender import Answers
 
-# The first tenth of a log only teaches, as in the protocol that the peers were measured by.
-TEACH_SHARE = 0.1
+TEACH_SHARE = 0.1  # of the steps, as in the protocol that the peers were measured by
+
+# Events by which the shared model may lag behind a list; the user's own profile never does. 1 takes 3 times as long
+# where a user's steps follow each other, and gives the same figures within their noise; thousands make fashions late.
+LAG = 128
 
 # How often the clusters are looked at; a look costs about a second, outside the time that is reported.
 LOOKS = 10
@@ -41,9 +53,7 @@ class Report:
     """What an evaluation found; all but ``seconds`` depends on log, settings and seed alone."""
 
     counts: Counter[str]
-    scores: dict[
-        str, dict[str, dict[str, float]]
-    ]  # by protocol, then lists and popularity, over all and new items
+    scores: dict[str, Any]  # ``Scoreboard.by_protocol``
     clusters: list[dict[str, Any]]
     quality: list[dict[str, Any]]  # of the clusters, over the log: see ``ClusterWatch``
     seconds: dict[str, float] = field(default_factory=dict)
@@ -81,25 +91,34 @@ class Evaluation:
         generation, k = settings.kafka.generation, settings.recommending.k
         layout = RowLayout.of(settings.profiles, k, encoder.dimensions, encoder.encoder_id, generation)
         self.profiles = ProfileTable(layout)
-        self.scores = {
-            protocol: {name: Scores(k) for name in ("all", "new", "popular_all", "popular_new")}
-            for protocol in ("fresh", "live")
-        }
+        self.scoreboard = Scoreboard(k)
+        self._past = Past()
+        self._popular = Popular(0)
         self._on_outcome = on_outcome
         self._offset = 0
         started = time.perf_counter()
         self.pipeline.encode_catalogue()
         self.seconds = {"encode": time.perf_counter() - started, "run": 0.0}
 
-    def run(self, events: Sequence[EventRecord], batching: Batching = "step") -> None:
-        """Take in the whole log, in time order."""
-        teach = int(len(events) * TEACH_SHARE)
-        most = self.settings.worker.micro_batch
-        cut = by_step if batching == "step" else by_count
+    def run(self, events: Sequence[EventRecord], batching: Batching = "step", lag: int = LAG) -> None:
+        """Take in the whole log, in the order of time.
+
+        ``step``: every step is judged, with the model at most ``lag`` events behind. ``count``: as a worker
+        does that has a backlog; lists are not judged then.
+        """
+        batches = list(
+            by_step(events, lag) if batching == "step" else by_count(events, self.settings.worker.micro_batch)
+        )
+        steps = 1 + max(int(one.step.max()) for one in batches[-1])
+        self.scoreboard.teach = int(steps * TEACH_SHARE)
+        self._popular = Popular(events[-1].timestamp - events[0].timestamp)
         started = time.perf_counter()
-        for batch in cut(events, most):
+        for rounds in batches:
             before = self._offset * LOOKS // len(events)
-            self._batch(batch, scored=self._offset >= teach, fresh=batching == "step")
+            if batching == "step":
+                self._judge(rounds)
+            else:
+                self._learn([self._take_in(one)[-1] for one in rounds])
             if self._offset * LOOKS // len(events) > before:
                 self.seconds["run"] += time.perf_counter() - started
                 self.watch.look(self.profiles, self.model)
@@ -108,38 +127,53 @@ class Evaluation:
 
     def report(self) -> Report:
         """What was found."""
-        scores = {p: {name: s.means() for name, s in by_name.items()} for p, by_name in self.scores.items()}
+        scores = self.scoreboard.by_protocol()
         return Report(self.model.counts, scores, self._clusters(), self.watch.history, self.seconds)
 
-    def _batch(self, events: list[EventRecord], scored: bool, fresh: bool) -> None:
-        records = to_records(events, self._offset)
-        self._offset += len(events)
+    def _judge(self, rounds: Sequence[Round]) -> None:
+        """Score the lists of a batch's steps, all made with the model as it is, and only then let it learn."""
+        parts = list(map(self._take_in, rounds))
+        asked, targets = join([(asked, targets) for asked, targets, _ in parts])
+        if asked.step.max(initial=-1) >= self.scoreboard.teach:
+            lists = {
+                "fresh": fresh_lists(asked, self.pipeline, self.model),
+                "live": live_lists(asked),
+                "popular": self._popular.lists(asked, self.scoreboard.k),
+            }
+            self.scoreboard.add(asked, targets, lists)
+        self._popular.learn(asked, targets)
+        self._learn([outcome for _, _, outcome in parts])
+
+    def _take_in(self, one: Round) -> tuple[Asked, Targets, Outcome]:
+        """Run the pipeline on a round, and say what was asked and wanted before it; the model stays as it is."""
+        first, records = self._offset, to_records(one.events, self._offset)
+        self._offset += len(one.events)
         decoded = decode(records, self.settings.events, {0: 1})
-        asked = decoded.events
-        answers = answer_fresh(asked, self.pipeline, self.profiles, self.model) if fresh and scored else None
+        asked = self._ask(decoded.events, one.step[decoded.events.offset - first])
         self.profiles.begin()
         outcome = self.pipeline.take_in(decoded, self.profiles, self.model)
         self.profiles.commit()
-        self.log.append(outcome.delta)
+        # Without the duplicates, which only the pipeline knows.
+        step = one.step[outcome.events.offset - first]
+        targets = self._past.targets(outcome.events, np.searchsorted(asked.step, step))
+        self._past.learn(outcome.events)
+        return asked, targets, outcome
+
+    def _ask(self, events: EventBatch, step: npt.NDArray[np.int64]) -> Asked:
+        """Note how things are just before ``events`` (n,) of ``step`` (n,)."""
+        number, first = np.unique(step, return_index=True)
+        users = events.user[first]
+        rows = self.profiles.peek(users, events.partition[first])
+        return Asked(number, users, events.time[first], rows, *self._past.had(users))
+
+    def _learn(self, outcomes: Iterable[Outcome]) -> None:
+        for outcome in outcomes:
+            self.log.append(outcome.delta)
+            if len(outcome.events):
+                self.watch.note(len(outcome.touched.rows), int(outcome.events.time.max()))
+            self._on_outcome(outcome)
         while (decision := self.learner.decide(self.model)) is not None:
             self.log.append(decision)
-        if scored:
-            self._score("live", outcome, outcome.answers)
-            if answers is not None:
-                kept = np.isin(
-                    asked.offset, outcome.events.offset
-                )  # duplicates are dropped by the pipeline only
-                self._score("fresh", outcome, Answers(answers.rank[kept], answers.popular_rank[kept]))
-        if len(outcome.events):
-            self.watch.note(len(outcome.touched.rows), int(outcome.events.time.max()))
-        self._on_outcome(outcome)
-
-    def _score(self, protocol: str, outcome: Outcome, answers: Answers) -> None:
-        step, item = outcome.touched.slot, outcome.events.item
-        scores = self.scores[protocol]
-        for name, among in (("all", answers.rank > -2), ("new", (answers.rank > -2) & outcome.new)):
-            scores[name].add(step[among], item[among], answers.rank[among])
-            scores["popular_" + name].add(step[among], item[among], answers.popular_rank[among])
 
     def _clusters(self) -> list[dict[str, Any]]:
         clusters = self.model.clusters

@@ -1,8 +1,10 @@
-"""Scores of lists by steps: the events of one user with one timestamp."""
+"""A log, cut into steps: the events of one user with one timestamp."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -10,78 +12,83 @@ import numpy.typing as npt
 from stream.events.schema import EventRecord
 
 
-def by_step(events: Sequence[EventRecord], most: int) -> Iterator[list[EventRecord]]:
-    """Cut ``events`` so that a user has at most one step in a batch; one with ``most`` events takes no further user.
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Steps that are taken in together, at most one of each user."""
 
-    Each step then meets a list that knows all its user did before, as it does in a service that is not
-    hurried.
+    events: list[EventRecord]  # n, those of a step one after the other
+    step: npt.NDArray[np.int64]  # (n,) the step's number in the log
+
+
+def steps_of(events: Sequence[EventRecord]) -> list[list[EventRecord]]:
+    """Cut ``events``, which are in the order of time, into steps, in the order of their first events.
+
+    What others do at the same time may lie between the events of a step.
 
     Examples
     --------
     >>> def at(user, time):
     ...     return EventRecord(user_id=user, action="view", item_id="i", timestamp=time)
-    >>> [len(batch) for batch in by_step([at("a", 1), at("a", 1), at("b", 1), at("a", 2)], 10)]
-    [3, 1]
+    >>> [len(step) for step in steps_of([at("a", 1), at("b", 1), at("a", 1), at("a", 2)])]
+    [2, 1, 1]
     """
-    start = 0
-    times: dict[str | None, int] = {}
-    for i, event in enumerate(events):
-        user = event.user_id or event.anonymous_id
-        now = times.get(user)
-        if (now is None and i - start >= most) or (now is not None and now != event.timestamp):
-            yield list(events[start:i])
-            start, times = i, {}
-        times[user] = event.timestamp
-    if start < len(events):
-        yield list(events[start:])
+    steps: dict[tuple[str | None, int], list[EventRecord]] = {}
+    for event in events:
+        steps.setdefault((identity(event), event.timestamp), []).append(event)
+    return list(steps.values())
 
 
-def by_count(events: Sequence[EventRecord], most: int) -> Iterator[list[EventRecord]]:
-    """Cut ``events`` into batches of ``most``, as a worker does that has a backlog."""
+def by_step(events: Sequence[EventRecord], most: int) -> Iterator[list[Round]]:
+    """Cut ``events`` into batches of whole steps, of ``most`` events at most or of one step; a batch into rounds.
+
+    The first round of a batch has each user's first step in it, the second round the second ones, and so on:
+    so every step can meet a profile that knows all its user did before, and many are still taken in at once.
+    """
+    batch: list[list[EventRecord]] = []
+    size = number = 0
+    for step in steps_of(events):
+        if batch and size + len(step) > most:
+            yield _rounds(batch, number)
+            number += len(batch)
+            batch, size = [], 0
+        batch.append(step)
+        size += len(step)
+    if batch:
+        yield _rounds(batch, number)
+
+
+def by_count(events: Sequence[EventRecord], most: int) -> Iterator[list[Round]]:
+    """Cut ``events`` into batches of ``most``, as a worker does that has a backlog.
+
+    All that a user does in a batch is one step.
+    """
+    number = 0
     for start in range(0, len(events), most):
-        yield list(events[start : start + most])
+        batch = list(events[start : start + most])
+        users: dict[str | None, int] = {}
+        step = np.array([users.setdefault(identity(event), len(users)) for event in batch], np.int64)
+        yield [Round(batch, step + number)]
+        number += len(users)
 
 
-class Scores:
-    """Collects how steps met their lists; recall is hits / min(targets, k), gain is 1.
+def identity(event: EventRecord) -> str | None:
+    """Whose event it is."""
+    return event.user_id or event.anonymous_id
 
-    Examples
-    --------
-    >>> scores = Scores(k=20)
-    >>> scores.add(np.array([0, 0]), np.array([7, 9], np.uint64), np.array([0, -1], np.int16))
-    >>> scores.means()["recall@20"]
-    0.5
-    """
 
-    def __init__(self, k: int) -> None:
-        self.k = k
-        self._steps = 0
-        self._parts: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64], npt.NDArray[np.int16]]] = []
-
-    def add(
-        self, step: npt.NDArray[np.int64], item: npt.NDArray[np.uint64], rank: npt.NDArray[np.int16]
-    ) -> None:
-        """Take in a batch's events (n,): the step of it each belongs to, its item, its place in the list or -1."""
-        if len(step):
-            self._parts.append((step + self._steps, item, rank))
-            self._steps += int(step.max()) + 1
-
-    def means(self) -> dict[str, float]:
-        """``hit_rate@k``, ``recall@k``, ``ndcg@k`` over ``steps``; an item that comes twice in a step is one target."""
-        names = (f"hit_rate@{self.k}", f"recall@{self.k}", f"ndcg@{self.k}")
-        if not self._parts:
-            return dict.fromkeys(names, 0.0) | {"steps": 0}
-        step, item, rank = (np.concatenate(column) for column in zip(*self._parts, strict=True))
-        order = np.lexsort((item, step))
-        step, item, rank = step[order], item[order], rank[order]
-        once = np.append(True, (step[1:] != step[:-1]) | (item[1:] != item[:-1]))
-        _, step = np.unique(step[once], return_inverse=True)
-        rank = rank[once]
-        hit = rank >= 0
-        n = int(step.max()) + 1
-        discount = 1 / np.log2(np.arange(2, self.k + 2))
-        targets = np.minimum(np.bincount(step, minlength=n), self.k)
-        hits = np.bincount(step[hit], minlength=n)
-        gains = np.bincount(step[hit], discount[rank[hit]], minlength=n)
-        found = (hits > 0, hits / targets, gains / np.cumsum(discount)[targets - 1])
-        return {name: float(x.mean()) for name, x in zip(names, found, strict=True)} | {"steps": n}
+def _rounds(batch: Sequence[list[EventRecord]], number: int) -> list[Round]:
+    rounds: list[list[int]] = []
+    before: Counter[str | None] = Counter()
+    for i, step in enumerate(batch):
+        user = identity(step[0])
+        if before[user] == len(rounds):
+            rounds.append([])
+        rounds[before[user]].append(i)
+        before[user] += 1
+    return [
+        Round(
+            [event for i in members for event in batch[i]],
+            np.repeat(np.array(members) + number, [len(batch[i]) for i in members]),
+        )
+        for members in rounds
+    ]

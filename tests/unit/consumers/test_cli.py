@@ -148,8 +148,8 @@ def evaluate(log: Path, out: str, *arguments: str) -> dict[str, object]:
 
 
 def test_equal_input_gives_equal_metrics(log: Path) -> None:
-    first = evaluate(log, "a", "--batching", "count")
-    evaluate(log, "b", "--batching", "count")
+    first = evaluate(log, "a")
+    evaluate(log, "b")
     assert Path("a/metrics.json").read_bytes() == Path("b/metrics.json").read_bytes()
     assert list(first) == sorted(first)
     counts = first["counts"]
@@ -162,7 +162,7 @@ def test_equal_input_gives_equal_metrics(log: Path) -> None:
 
 
 def test_the_seed_and_the_length_of_lists_reach_the_settings(log: Path) -> None:
-    found = evaluate(log, "a", "--batching", "count", "--k", "5", "--seed", "7")
+    found = evaluate(log, "a", "--k", "5", "--seed", "7")
     assert "hit_rate@5" in json.dumps(found)
     assert "seed = 7" in json.loads(Path("a/run.json").read_bytes())["settings"]
 

@@ -1,82 +1,74 @@
-"""Batches by step, and the scores of lists against a plain reference."""
+"""A log cut into steps, batches and rounds."""
 
 from __future__ import annotations
 
 from itertools import pairwise
-from math import log2
 
-import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.evaluation.steps import Scores, by_count, by_step
+from stream.evaluation.steps import by_count, by_step, steps_of
 from stream.events.schema import EventRecord
 
-EVENTS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)), max_size=40).map(
+EVENTS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)), min_size=1, max_size=40).map(
     lambda pairs: [
-        EventRecord(user_id=user, action="view", item_id="i", timestamp=time)
-        for user, time in sorted(pairs, key=lambda pair: pair[1])
+        EventRecord(user_id=user, action="view", item_id=str(i), timestamp=time)
+        for i, (user, time) in enumerate(sorted(pairs, key=lambda pair: pair[1]))
     ]
 )
 
 
-@given(EVENTS, st.integers(1, 12))
-def test_a_user_has_one_step_in_a_batch_and_nothing_is_lost(events: list[EventRecord], most: int) -> None:
-    batches = list(by_step(events, most))
-    assert [event for batch in batches for event in batch] == events
-    for batch in batches:
-        users = {event.user_id for event in batch[:-1]}
-        assert len(batch) <= most or batch[-1].user_id in users  # a step is not cut
-        assert len({event.user_id for event in batch}) == len({(e.user_id, e.timestamp) for e in batch})
+def step_key(event: EventRecord) -> tuple[str | None, int]:
+    return event.user_id, event.timestamp
 
 
 @given(EVENTS)
-def test_batches_are_cut_only_where_they_must_be(events: list[EventRecord]) -> None:
-    batches = list(by_step(events, 1_000))
-    for one, following in pairwise(batches):
-        first = following[0]
-        assert any(e.user_id == first.user_id and e.timestamp != first.timestamp for e in one)
+def test_a_step_is_all_that_a_user_does_at_one_time(events: list[EventRecord]) -> None:
+    steps = steps_of(events)
+    assert sorted(int(e.item_id or "") for step in steps for e in step) == list(range(len(events)))
+    assert len(steps) == len({step_key(event) for event in events})
+    for step in steps:
+        assert len({step_key(event) for event in step}) == 1
+        assert [int(e.item_id or "") for e in step] == sorted(int(e.item_id or "") for e in step)
+    for one, following in pairwise(steps):
+        assert int(one[0].item_id or "") < int(following[0].item_id or "")
 
 
 @given(EVENTS, st.integers(1, 12))
-def test_batches_by_count_are_full(events: list[EventRecord], most: int) -> None:
-    batches = list(by_count(events, most))
-    assert [event for batch in batches for event in batch] == events
-    assert all(len(batch) == most for batch in batches[:-1])
+def test_a_round_has_one_step_of_a_user_and_nothing_is_lost(events: list[EventRecord], most: int) -> None:
+    numbers = {step_key(step[0]): number for number, step in enumerate(steps_of(events))}
+    seen: set[int] = set()
+    last = -1
+    for batch in by_step(events, most):
+        here = [event for one in batch for event in one.events]
+        steps = {step_key(event) for event in here}
+        assert len(here) <= most or len(steps) == 1  # a step is not cut
+        assert min(numbers[key] for key in steps) == last + 1  # batches follow each other
+        last = max(numbers[key] for key in steps)
+        for one in batch:
+            keys = [step_key(event) for event in one.events]
+            assert one.step.tolist() == [numbers[key] for key in keys]
+            assert len({user for user, _ in keys}) == len(set(keys))
+        seen |= {int(event.item_id or "") for event in here}
+    assert len(seen) == len(events)
 
 
-K = 3
-ROWS = st.lists(st.tuples(st.integers(0, 4), st.integers(1, 6)), max_size=25)
+@given(EVENTS, st.integers(1, 12))
+def test_a_users_steps_follow_each_other_through_the_rounds(events: list[EventRecord], most: int) -> None:
+    order: dict[str | None, list[int]] = {}
+    for batch in by_step(events, most):
+        for one in batch:
+            for event in one.events:
+                order.setdefault(event.user_id, []).append(event.timestamp)
+    assert all(times == sorted(times) for times in order.values())
 
 
-@given(ROWS, st.dictionaries(st.tuples(st.integers(0, 4), st.integers(1, 6)), st.integers(-1, K - 1)))
-def test_scores_are_those_of_the_plain_reference(
-    rows: list[tuple[int, int]], ranks: dict[tuple[int, int], int]
-) -> None:
-    scores = Scores(K)
-    half = len(rows) // 2
-    expected = dict.fromkeys(("hit_rate", "recall", "ndcg", "steps"), 0.0)
-    for part in (rows[:half], rows[half:]):
-        place = np.array([ranks.get(row, -1) for row in part], np.int16)
-        step, item = (np.array([row[i] for row in part]) for i in (0, 1))
-        scores.add(step.astype(np.int64), item.astype(np.uint64), place)
-        for number in {row[0] for row in part}:
-            targets = {item for step, item in part if step == number}
-            found = [ranks[number, item] for item in targets if ranks.get((number, item), -1) >= 0]
-            best = sum(1 / log2(i + 2) for i in range(min(len(targets), K)))
-            expected["steps"] += 1
-            expected["hit_rate"] += bool(found)
-            expected["recall"] += len(found) / min(len(targets), K)
-            expected["ndcg"] += sum(1 / log2(rank + 2) for rank in found) / best
-    means = scores.means()
-    assert means["steps"] == expected["steps"]
-    for name in ("hit_rate", "recall", "ndcg"):
-        assert means[f"{name}@{K}"] == pytest.approx(expected[name] / max(expected["steps"], 1))
-
-
-def test_a_perfect_list_scores_one() -> None:
-    scores = Scores(2)
-    ranks = np.array([0, 1, 1], np.int16)
-    scores.add(np.array([7, 7, 7]), np.array([1, 2, 2], np.uint64), ranks)
-    assert scores.means() == {"hit_rate@2": 1, "recall@2": 1, "ndcg@2": pytest.approx(1), "steps": 1}
+@given(EVENTS, st.integers(1, 12))
+def test_batches_by_count_are_full_and_in_order(events: list[EventRecord], most: int) -> None:
+    batches = [one for (one,) in by_count(events, most)]
+    assert [event for one in batches for event in one.events] == events
+    assert all(len(one.events) == most for one in batches[:-1])
+    numbers = [number for one in batches for number in one.step.tolist()]
+    assert sorted(set(numbers)) == list(range(max(numbers) + 1))
+    for one in batches:
+        assert len(set(one.step.tolist())) == len({event.user_id for event in one.events})
