@@ -8,14 +8,17 @@ import structlog
 
 from consumers.cluster_records import DRIFT, cluster_records, drift_record
 from consumers.following import CatalogueFollower, EntryWriter
+from stream.background import InThread
 from stream.broker.interface import Broker, TransactionalProducer
 from stream.broker.topics import Topics
 from stream.catalogue import Catalogue
+from stream.clock import Clock
 from stream.config import Settings
 from stream.entries import Decision, Labelled, Paced
 from stream.errors import TransactionAborted
 from stream.learner import Learner
 from stream.model import Model
+from stream.recommending.item_models import ItemModels
 
 log = structlog.get_logger()
 
@@ -34,11 +37,13 @@ class LearnerRole:
         topics: Topics,
         catalogue: Catalogue,
         entries: EntryWriter,
+        clock: Clock,
     ) -> None:
         self._topics = topics
         self._catalogue = catalogue
         self._entries = entries
-        self._learner = Learner(settings, catalogue)
+        self._background: InThread[ItemModels] = InThread(clock, "item models")
+        self._learner = Learner(settings, catalogue, self._background)
         self._undone: Decision | None = None  # was made, but its transaction was aborted
         # Only the membership is of use; the worker folds the log with a reader of its own.
         self._member = broker.subscribe(topics.model_updates.name, topics.group("learner"), self)
@@ -89,6 +94,7 @@ class LearnerRole:
     def close(self) -> None:
         """Leave the group."""
         self._member.close()
+        self._background.close()
 
     def _next(self, model: Model) -> Decision | None:
         undone, self._undone = self._undone, None

@@ -87,7 +87,7 @@ class Worker:
         self._entries = EntryWriter(f"{instance}/{uuid.uuid4().hex[:12]}")
         self._catch_up()
         # Members of groups last: from here on they have to be polled.
-        self._learner = LearnerRole(settings, broker, self.topics, self.catalogue, self._entries)
+        self._learner = LearnerRole(settings, broker, self.topics, self.catalogue, self._entries, clock)
         self._consumer = broker.subscribe(self.topics.events.name, self.topics.group("workers"), self)
 
     def run(self, stop: threading.Event, idle_s: float | None = None) -> None:

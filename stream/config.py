@@ -186,6 +186,25 @@ class ClusteringSettings(Section):
     seed: int = 0
 
 
+class ItemModelSettings(Section):
+    """EASE and item-kNN: which items go with which, made anew by the learner now and then."""
+
+    # The heaviest ones, which the models know; others are left to the other sources. Cost and memory of a fit grow
+    # with the cube and the square: MEASURED.
+    items: int = Field(default=4_096, ge=1, le=16_384)
+    # Kept per item and model, 6 bytes each in the log. Fewer forget what speaks against; more cost each list time.
+    neighbours: int = Field(default=32, ge=1, le=256)
+    # First takings of an item by a user from which they are made, 24 bytes each. Fewer than about three half-lives hold
+    # forget what would still count.
+    window: int = Field(default=524_288, ge=1_024)
+    # In events; shorter follows fashion, longer has more to count from. From 50,000 to none at all made no difference
+    # beyond noise on two logs.
+    half_life: float = Field(default=150_000.0, gt=0)
+    # In events, at most; a young log's models are made when a quarter is new. A service does it in a thread, which
+    # rests nine times as long as it worked.
+    refit_every: int = Field(default=20_000, ge=1)
+
+
 class RecommendingSettings(Section):
     """How lists are made."""
 
@@ -234,6 +253,7 @@ class Settings(Section):
     profiles: ProfileSettings = ProfileSettings()
     clustering: ClusteringSettings = ClusteringSettings()
     recommending: RecommendingSettings = RecommendingSettings()
+    item_models: ItemModelSettings = ItemModelSettings()
     worker: WorkerSettings = WorkerSettings()
     logging: LoggingSettings = LoggingSettings()
 

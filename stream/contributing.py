@@ -31,11 +31,12 @@ def contribute(
     touched: Touched,
     placed: Placed,
     context: npt.NDArray[np.uint64],
+    new: npt.NDArray[np.bool_],
     learnt: tuple[npt.NDArray[np.float32], SampledLists],
     counts: Mapping[str, float],
     model: Model,
 ) -> Delta:
-    """Make the delta of ``records``: n events of m users; ``context`` (n, C): touched before."""
+    """Make the delta of ``records``: n events of m users; ``context`` (n, C): touched before; ``new`` (n,): never."""
     counted = (events.item != 0) & (events.weight > 0)
     items, codes = np.unique(
         np.concatenate([events.item[counted], context[counted].ravel()]), return_inverse=True
@@ -61,6 +62,8 @@ def contribute(
         event_item=place[:e],
         event_weight=events.weight[counted],
         event_cluster=placed.cluster[touched.slot[counted]].astype(np.int32),
+        event_new=new[counted],
+        new_to=events.user[counted & new],
         context=place[e:].reshape(e, context.shape[1]),
         clusters=clusters,
         sample_users=events.user[touched.last_event[sample]],

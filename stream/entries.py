@@ -15,6 +15,7 @@ from stream.clustering.lineage import LineageEvent
 from stream.clustering.shared import Named
 from stream.clustering.stats import ClusterStats
 from stream.errors import FormatError
+from stream.recommending.item_models import ItemModel, ItemModels
 from stream.recommending.ranker import RankerState, SampledLists
 from stream.wire import pack, unpack
 
@@ -32,6 +33,8 @@ class Delta:
     event_item: npt.NDArray[np.int32]  # (e,) into items
     event_weight: npt.NDArray[np.float32]  # (e,) positive
     event_cluster: npt.NDArray[np.int32]  # (e,) the user's cluster, -1 for none
+    event_new: npt.NDArray[np.bool_]  # (e,) whether the item was new to the user
+    new_to: npt.NDArray[np.uint64]  # one for each True there: hash of the user
     context: npt.NDArray[np.int32]  # (e, C) into items: touched before, newest first, -1 for none
     clusters: ClusterStats | None
     sample_users: npt.NDArray[np.uint64]  # (s,)
@@ -96,7 +99,15 @@ class Trained:
     lists: int  # sampled lists that were new to it
 
 
-Decision = Seeded | Reprojected | Reviewed | Labelled | Paced | Trained
+@dataclass(frozen=True, slots=True)
+class Refitted:
+    """A decision: what the models of items are from now on."""
+
+    sequence: int
+    fit: ItemModels
+
+
+Decision = Seeded | Reprojected | Reviewed | Labelled | Paced | Trained | Refitted
 Entry = Delta | Decision
 
 TAG = "#"  # under which a map says what it was
@@ -106,7 +117,7 @@ _KINDS: dict[str, type[Any]] = {
     for kind in (
         Delta, ClusterStats, SampledLists,
         Seeded, Reprojected, Reviewed, Reshaped, LineageEvent, Labelled, Named, Hierarchy, Paced, DriftEvent,
-        Trained, RankerState,
+        Trained, RankerState, Refitted, ItemModels, ItemModel,
     )
 }  # fmt: skip
 

@@ -6,9 +6,12 @@ model log. A decision takes effect when it is folded, by everybody alike.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import numpy.typing as npt
 
+from stream.background import AtOnce, Background
 from stream.catalogue import Catalogue
 from stream.clustering.assign import assign
 from stream.clustering.drift import DriftDetector
@@ -21,8 +24,9 @@ from stream.clustering.reprojecting import better_projection, carry_over
 from stream.clustering.seeding import choose_k
 from stream.clustering.shared import Named
 from stream.config import Settings
-from stream.entries import Decision, Labelled, Paced, Reprojected, Reviewed, Seeded, Trained
+from stream.entries import Decision, Labelled, Paced, Refitted, Reprojected, Reviewed, Seeded, Trained
 from stream.model import Model
+from stream.recommending.item_models import ItemModels, fit_item_models, is_due
 from stream.recommending.ranker import train
 
 # Heaviest items of a cluster from whose texts its label is made; fewer let one odd title name it, more blur
@@ -43,9 +47,12 @@ TRAIN_EVERY = 256
 class Learner:
     """Decides. All that a successor would miss stands in the model, save what the drift detector saw of late."""
 
-    def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
+    def __init__(
+        self, settings: Settings, catalogue: Catalogue, background: Background[ItemModels] | None = None
+    ) -> None:
         self.settings = settings
         self.catalogue = catalogue
+        self._background = background or AtOnce()
         self._detector = DriftDetector()
         self._errors_seen = 0
         self._paced: Paced | None = None  # decided, and not known to be folded
@@ -58,6 +65,8 @@ class Learner:
             return paced
         if model.lists.fresh >= TRAIN_EVERY:
             return self._train(model)
+        if (refitted := self._refit(model)) is not None:
+            return refitted
         if not len(model.clusters.ids):
             return None  # River's may take a while
         if model.labels_due:
@@ -108,6 +117,17 @@ class Learner:
     def _train(self, model: Model) -> Trained:
         batches = model.lists.batches(seed=self.settings.clustering.seed + model.decisions)
         return Trained(model.decisions, train(model.ranker, batches), model.lists.fresh)
+
+    def _refit(self, model: Model) -> Refitted | None:
+        """Have the models of items made when they are due; decided when they are done."""
+        settings = self.settings.item_models
+        if len(model.takings) and self._background.ready and is_due(model.clock, model.fitted_at, settings):
+            self._background.start(partial(fit_item_models, model.takings.read(model.clock), settings))
+        fit = self._background.result()
+        # One that was begun before the role went, and was done when it came back, may be behind.
+        if fit is None or fit.clock <= model.fitted_at:
+            return None
+        return Refitted(model.decisions, fit)
 
     def _reproject(self, model: Model) -> Reprojected | None:
         """Project anew where the space has gone stale; clusters that cannot be moved stay in theirs."""

@@ -15,11 +15,24 @@ from stream.clustering.lineage import LineageEvent
 from stream.clustering.projection import Projection
 from stream.clustering.shared import SharedClusters
 from stream.config import Settings
-from stream.entries import Decision, Delta, Entry, Labelled, Paced, Reprojected, Reviewed, Seeded, Trained
+from stream.entries import (
+    Decision,
+    Delta,
+    Entry,
+    Labelled,
+    Paced,
+    Refitted,
+    Reprojected,
+    Reviewed,
+    Seeded,
+    Trained,
+)
 from stream.hashing import HashIndex
 from stream.recommending.counts import ItemCounts
+from stream.recommending.item_models import ItemModels, by_rows
 from stream.recommending.mixture import Mixture, source_names
 from stream.recommending.ranker import ListWindow, RankerState
+from stream.recommending.takings import Takings
 
 # Sampled lists kept to learn from, 1.5 KB each: shorter forgets what comes once a week, longer learns from
 # what is over.
@@ -89,6 +102,9 @@ class Model:
         self.mixture = Mixture(rec.half_life, self.sources)
         self.ranker = RankerState.prior(len(self.sources), settings.clustering.seed)
         self.lists = ListWindow(LIST_WINDOW)
+        self.takings = Takings(settings.item_models.window)
+        self.item_models = by_rows([], np.empty(0, np.int64), 0)
+        self.fitted_at = 0  # clock up to which events went into them
         self.sample = SampledProfiles(settings.clustering.sample, dimensions)
         self.clusters = SharedClusters(settings.clustering)
         self.errors: deque[float] = deque(maxlen=ERRORS_KEPT)  # mean quantisation errors, the newest last
@@ -134,6 +150,13 @@ class Model:
             case Trained():
                 self.ranker = decision.ranker
                 self.lists.fresh -= decision.lists
+            case Refitted():
+                self._refit(decision.fit)
+
+    def _refit(self, fit: ItemModels) -> None:
+        rows = self.index.insert(fit.items)
+        self.item_models = by_rows(fit.models, rows, len(self.index))
+        self.fitted_at = fit.clock
 
     def _take_over(self, events: list[LineageEvent]) -> None:
         self.items.inherit(events)
@@ -155,6 +178,7 @@ class Model:
             context.astype(np.int64),
             self.index.keys,
         )
+        self.takings.fold(delta.new_to, delta.items[delta.event_item[delta.event_new]], self.clock)
         self._fold_clusters(delta)
         self.sample.fold(delta.sample_users, delta.sample_vectors, self.updates)
         self.mixture.fold(delta.taught)

@@ -18,6 +18,7 @@ from stream.entries import (
     Entry,
     Labelled,
     Paced,
+    Refitted,
     Reprojected,
     Reviewed,
     Seeded,
@@ -26,6 +27,7 @@ from stream.entries import (
     encode_entry,
 )
 from stream.errors import FormatError
+from stream.recommending.item_models import ItemModel, ItemModels
 from stream.recommending.ranker import RankerState, SampledLists
 from stream.wire import pack, unpack
 
@@ -40,6 +42,8 @@ DELTA = Delta(
     event_item=np.array([0, 1, 0], np.int32),
     event_weight=np.array([1, 0.5, 0.2], np.float32),
     event_cluster=np.array([3, -1, 0], np.int32),
+    event_new=np.array([True, False, True]),
+    new_to=np.array([9, 8], np.uint64),
     context=np.array([[1, -1], [-1, -1], [1, 0]], np.int32),
     clusters=STATS,
     sample_users=np.array([9], np.uint64),
@@ -82,6 +86,14 @@ ENTRIES = [
     ),
     Paced(8, DriftEvent("drift", 4.0, 0.3)),
     Trained(6, RankerState.prior(4, seed=1), lists=256),
+    Refitted(
+        9,
+        ItemModels(
+            20_000,
+            np.array([5, 2**63], np.uint64),
+            [ItemModel("ease", np.array([[1, -1], [0, 1]], np.int16), np.ones((2, 2), np.float16))],
+        ),
+    ),
 ]
 
 
@@ -91,6 +103,9 @@ def assert_same(one: object, other: object) -> None:
         mine, theirs = getattr(one, f.name), getattr(other, f.name)
         if is_dataclass(mine):
             assert_same(mine, theirs)
+        elif isinstance(mine, list) and mine and is_dataclass(mine[0]):
+            for a, b in zip(mine, theirs, strict=True):
+                assert_same(a, b)
         elif isinstance(mine, np.ndarray):
             assert mine.dtype == theirs.dtype
             np.testing.assert_array_equal(mine, theirs)

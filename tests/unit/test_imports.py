@@ -20,7 +20,7 @@ OWNERS: dict[str, str | tuple[str, ...]] = {
     "transformers": "stream.encoder.",
     "lmdb": "stream.encoder.vector_store",
     "river": "stream.clustering.",
-    "scipy": "stream.clustering.",
+    "scipy": ("stream.clustering.", "stream.recommending.item_models"),
     "polars": "stream.events.",
     "pickle": "nobody",
 }

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
+from stream.background import AtOnce
 from stream.catalogue import Catalogue
 from stream.clustering.drift import DriftEvent
 from stream.clustering.reprojecting import STALE, captured
 from stream.config import Settings
-from stream.entries import Labelled, Paced, Reprojected, Reviewed, Seeded, Trained, decode_entry, encode_entry
+from stream.entries import (
+    Labelled,
+    Paced,
+    Refitted,
+    Reprojected,
+    Reviewed,
+    Seeded,
+    Trained,
+    decode_entry,
+    encode_entry,
+)
 from stream.events.schema import ItemRecord
 from stream.hashing import HashIndex, hash_texts
 from stream.learner import SEED_ANYWAY_AFTER, TRAIN_EVERY, Learner
 from stream.model import Model
+from stream.recommending.item_models import SOONEST, ItemModels
 from stream.recommending.ranker import SampledLists
 
 DIMENSIONS, K, PER_CLUSTER = 8, 3, 4
@@ -172,6 +186,66 @@ def test_a_stale_space_is_replaced_and_users_stay_where_they_are(model: Model, l
     assert np.mean(after != before) <= 0.1
     # It is no review: that comes next, in the new space.
     assert isinstance(learner.decide(model), Reviewed)
+
+
+def take_much(model: Model, clock: int, users: int = 100) -> None:
+    """Users take three of many items each, until the clock shows ``clock``."""
+    rng = np.random.default_rng(clock)
+    user = np.repeat(np.arange(1, users + 1, dtype=np.uint64), 3)
+    model.takings.fold(user, rng.integers(1, 41, len(user)).astype(np.uint64), model.clock)
+    model.clock = clock
+
+
+def test_models_of_items_are_made_when_enough_is_new(model: Model, learner: Learner) -> None:
+    take_much(model, SOONEST - 1)
+    assert learner.decide(model) is None
+    take_much(model, SOONEST)
+    decision = learner.decide(model)
+    assert isinstance(decision, Refitted)
+    assert decision.fit.clock == SOONEST
+    model.fold(0, decode_entry(encode_entry(decision)))
+    assert {name: len(lists.ids) for name, lists in model.item_models.items()} == {"ease": 40, "item-knn": 40}
+    take_much(model, 2 * SOONEST - 1)
+    assert learner.decide(model) is None
+    take_much(model, 2 * SOONEST)
+    assert isinstance(learner.decide(model), Refitted)
+
+
+def test_models_of_items_are_made_in_the_background_and_never_go_back(model: Model) -> None:
+    background = Slow()
+    learner = Learner(SETTINGS, Catalogue(model.index, DIMENSIONS), background)
+    take_much(model, SOONEST)
+    assert learner.decide(model) is None
+    assert learner.decide(model) is None
+    background.finish()
+    model.decisions = 3  # others came meanwhile
+    decision = learner.decide(model)
+    assert isinstance(decision, Refitted)
+    assert (decision.sequence, decision.fit.clock) == (3, SOONEST)
+    model.fold(0, decision)
+    take_much(model, 2 * SOONEST)
+    assert learner.decide(model) is None
+    background.finish()
+    model.fitted_at = 2 * SOONEST  # by whoever had the role meanwhile
+    assert learner.decide(model) is None
+
+
+class Slow(AtOnce[ItemModels]):
+    """A background whose work is done when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._work: list[Callable[[], ItemModels]] = []
+
+    @property
+    def ready(self) -> bool:
+        return not self._work
+
+    def start(self, work: Callable[[], ItemModels]) -> None:
+        self._work.append(work)
+
+    def finish(self) -> None:
+        super().start(self._work.pop())
 
 
 def test_a_drift_that_a_predecessor_noticed_is_settled(model: Model, learner: Learner) -> None:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
 
 from stream.clustering.hierarchy import Hierarchy
 from stream.clustering.shared import Named
-from stream.config import Settings
-from stream.entries import Delta, Entry, Labelled, Reprojected, Seeded, Trained, decode_entry, encode_entry
+from stream.config import ItemModelSettings, Settings
+from stream.entries import (
+    Delta,
+    Entry,
+    Labelled,
+    Refitted,
+    Reprojected,
+    Seeded,
+    Trained,
+    decode_entry,
+    encode_entry,
+)
 from stream.hashing import HashIndex, hash_texts
 from stream.model import WATCHED_UPDATES, MemoryLog, Model, SampledProfiles
+from stream.recommending.item_models import fit_item_models
 from stream.recommending.ranker import RankerState, SampledLists
 
 DIMENSIONS = 6
@@ -49,6 +60,8 @@ def delta(seed: int, clusters: int = 0) -> Delta:
         event_item=rng.integers(0, u, e).astype(np.int32),
         event_weight=np.ones(e, np.float32),
         event_cluster=rng.integers(-1, max(clusters, 1), e).astype(np.int32),
+        event_new=(new := rng.random(e) < 0.5),
+        new_to=rng.integers(1, 50, int(new.sum())).astype(np.uint64),
         context=rng.integers(-1, u, (e, 3)).astype(np.int32),
         clusters=None,
         sample_users=rng.integers(1, 50, 8).astype(np.uint64),
@@ -81,7 +94,16 @@ def log() -> list[Entry]:
     assert model.clusters.kmeans is not None
     points = np.random.default_rng(3).normal(size=(20, 3)).astype(np.float32)
     entries += [replace(delta(2, 3), clusters=model.clusters.kmeans.accumulate(points)), delta(3, 3)]
-    return [*entries, labelled(1, "a", "b", "c"), *(delta(n, 3) for n in range(4, 30))]
+    entries += [labelled(1, "a", "b", "c"), *(delta(n, 3) for n in range(4, 30))]
+    fit = fit_item_models(fold(entries).takings.read(now=30 * 30), ItemModelSettings())
+    return [*entries, Refitted(2, fit), delta(30, 3)]
+
+
+def fold(entries: list[Entry], first: np.ndarray | None = None) -> Model:
+    model = new_model(first)
+    for offset, entry in enumerate(entries):
+        model.fold(offset, entry)
+    return model
 
 
 def seen_by_items(model: Model) -> dict[str, object]:
@@ -106,6 +128,15 @@ def seen_by_items(model: Model) -> dict[str, object]:
         "cluster weights": [] if kmeans is None else kmeans.weighted.weights.tolist(),
         "labels": model.clusters.labels,
         "mixture": model.mixture.weights.tolist(),
+        "takings": [column.tolist() for column in astuple(model.takings.read(0))[:3]],
+        "item models": {
+            name: {
+                keys[row]: ([keys[item] for item in lists.ids[at].tolist()], lists.scores[at].tolist())
+                for row, at in enumerate(lists.place.tolist())
+                if at >= 0
+            }
+            for name, lists in model.item_models.items()
+        },
         "sample": model.sample.vectors().tolist(),
         "counts": dict(model.counts),
         "version": (model.version, model.decisions, model.clock),
@@ -169,6 +200,8 @@ def test_an_empty_delta_moves_the_version_alone() -> None:
         event_item=np.empty(0, np.int32),
         event_weight=np.empty(0, np.float32),
         event_cluster=np.empty(0, np.int32),
+        event_new=np.empty(0, np.bool_),
+        new_to=np.empty(0, np.uint64),
         context=np.empty((0, 3), np.int32),
         sample_users=np.empty(0, np.uint64),
         sample_vectors=np.empty((0, DIMENSIONS), np.float16),

@@ -1,0 +1,149 @@
+"""Models of what goes with what, made by the learner off every hot path: EASE and item-kNN."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg.lapack import spotrf, spotri
+
+from stream.config import ItemModelSettings
+from stream.recommending.takings import Gram, Taken, gram_of
+
+# EASE's L2 penalty is this, and the mean of the diagonal on top: as if that many users had taken each item and nothing
+# else. Relative to the data it suits thin and thick logs; without the constant a young log learns accidents by heart.
+LEAST_PENALTY = 20.0
+# As if so many more users had taken each item, and none of them another: two who took the same two rare items are
+# otherwise the closest of all pairs.
+SHRINK = 10.0
+# Fewer items give no model worth its name.
+FEWEST_ITEMS = 20
+# Events until the first fit, and between two of a young log's.
+SOONEST = 1_000
+# Events that are new, as a share of those that the models know, at which they are made again.
+GROWTH = 0.25
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class ItemModel:
+    """Per item its ``W`` strongest neighbours, as they stand in a decision; rows as in ``ItemModels.items``."""
+
+    name: str
+    ids: npt.NDArray[np.int16]  # (n, W) rows, strongest first, -1 for none
+    scores: npt.NDArray[np.float16]  # (n, W) what having the item says for its neighbour, or against it
+
+
+@dataclass(frozen=True, slots=True)
+class ItemModels:
+    """All that one fit gives."""
+
+    clock: int  # the model's, up to which events went in
+    items: npt.NDArray[np.uint64]  # (n,) hashes
+    models: list[ItemModel]
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourLists:
+    """An item model by item rows: a user's score of an item is the sum of what each item they had says for it.
+
+    ``place`` has no entry for rows that came later; they have no neighbours.
+    """
+
+    place: npt.NDArray[np.int32]  # (rows,) where an item's neighbours are, -1 for none
+    ids: npt.NDArray[np.int32]  # (n, W) item rows, strongest first, -1 for none
+    scores: Floats  # (n, W)
+
+    @classmethod
+    def none(cls) -> NeighbourLists:
+        """Before the first fit."""
+        return cls(np.empty(0, np.int32), np.empty((0, 1), np.int32), np.empty((0, 1), np.float32))
+
+    @classmethod
+    def of(cls, model: ItemModel, rows: npt.NDArray[np.int64], size: int) -> NeighbourLists:
+        """``rows`` (n,) are those of the model's items, of an index of ``size`` items."""
+        place = np.full(size, -1, np.int32)
+        place[rows] = np.arange(len(rows))
+        known = np.append(rows, -1).astype(np.int32)  # and -1 finds the last
+        return cls(place, known[model.ids], model.scores.astype(np.float32))
+
+
+MODELS = ("ease", "item-knn")
+
+
+def is_due(clock: int, fitted: int, settings: ItemModelSettings) -> bool:
+    """Whether models that know the log up to ``fitted`` are to be made again, by the clock of events.
+
+    Examples
+    --------
+    >>> due = ItemModelSettings(refit_every=20_000)
+    >>> is_due(999, 0, due), is_due(1_000, 0, due), is_due(10_000, 8_000, due), is_due(120_000, 100_000, due)
+    (False, True, True, True)
+    """
+    return clock - fitted >= min(settings.refit_every, max(SOONEST, fitted * GROWTH))
+
+
+def fit_item_models(taken: Taken, settings: ItemModelSettings) -> ItemModels:
+    """Make all models anew.
+
+    With n items the cost is about n^3 floating-point operations and 12 n^2 bytes, none of it kept.
+    """
+    gram = gram_of(taken, settings.items, settings.half_life)
+    if len(gram.items) < FEWEST_ITEMS:
+        return ItemModels(taken.now, gram.items[:0], [])
+    models = [_strongest("item-knn", shrunk_cosine(gram), settings.neighbours)]
+    models.append(_strongest("ease", ease(gram), settings.neighbours))
+    return ItemModels(taken.now, gram.items, models)
+
+
+def ease(gram: Gram) -> Floats:
+    """EASE in closed form (Steck, 2019), float32 (n, n): row h is what having item h says for each other.
+
+    Of all B with an empty diagonal the one that minimises |X - X B|^2 + L2 |B|^2: with P the inverse of the penalised
+    Gram matrix, B_hj = -P_hj / P_jj.
+    """
+    n = len(gram.items)
+    taken = gram.counts.diagonal()
+    penalty = np.float32(LEAST_PENALTY + taken.mean())
+    while True:
+        penalised = gram.counts.copy()
+        penalised[np.diag_indices(n)] += penalty
+        factor, failed = spotrf(penalised, lower=1, overwrite_a=1)
+        if not failed:
+            break
+        # Decayed and bounded counts are not quite the Gram matrix of anything.
+        penalty *= 2
+    inverse, _ = spotri(factor, lower=1, overwrite_c=1)
+    inverse = np.tril(inverse)
+    inverse += np.tril(inverse, -1).T
+    weights = inverse / -inverse.diagonal()
+    np.fill_diagonal(weights, 0)
+    return np.ascontiguousarray(weights, np.float32)
+
+
+def shrunk_cosine(gram: Gram) -> Floats:
+    """Cosine of the items' columns of users, shrunk towards 0 where few took them; float32 (n, n)."""
+    length = np.sqrt(gram.counts.diagonal() + np.float32(SHRINK))
+    cosine: Floats = gram.counts / length[:, None] / length
+    np.fill_diagonal(cosine, 0)
+    return cosine
+
+
+def _strongest(name: str, weights: Floats, most: int) -> ItemModel:
+    """Keep the ``most`` strongest of each row, for or against; equal ones in the order of columns."""
+    width = min(most, weights.shape[1])
+    strength = np.abs(weights)
+    ids = np.sort(np.argpartition(-strength, width - 1, axis=1)[:, :width], axis=1)
+    order = np.argsort(-np.take_along_axis(strength, ids, 1), axis=1, kind="stable")
+    ids = np.take_along_axis(ids, order, 1)
+    scores = np.take_along_axis(weights, ids, 1).astype(np.float16)
+    return ItemModel(name, np.where(scores != 0, ids, -1).astype(np.int16), scores)
+
+
+def by_rows(models: Sequence[ItemModel], rows: npt.NDArray[np.int64], size: int) -> dict[str, NeighbourLists]:
+    """The models for scoring; those that could not be made say nothing."""
+    made = {model.name: NeighbourLists.of(model, rows, size) for model in models}
+    return {name: made.get(name, NeighbourLists.none()) for name in MODELS}
