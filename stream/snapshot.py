@@ -20,9 +20,11 @@ from stream.errors import FormatError
 from stream.hashing import HashIndex, hash_bytes
 from stream.model import Model, SampledProfiles
 from stream.recommending.counts import Charts, ItemCounts, Popularity
+from stream.recommending.item_models import NeighbourLists
 from stream.recommending.mixture import Mixture
 from stream.recommending.ranker import ListWindow, RankerState, SampledLists
 from stream.recommending.tables import Growth, NeighbourTable
+from stream.recommending.takings import Takings
 from stream.state import Registry, attributes_by_kind
 from stream.wire import pack, unpack
 
@@ -35,6 +37,7 @@ MODEL = Registry(
         Model, HashIndex, SampledProfiles,
         SharedClusters, StreamingKMeans, RiverClusterer, Projection, Lineage, LineageEvent, Hierarchy,
         ItemCounts, Popularity, Growth, NeighbourTable, Charts, Mixture, RankerState, ListWindow, SampledLists,
+        Takings, NeighbourLists,
     ]
 )  # fmt: skip
 
@@ -45,6 +48,7 @@ FREE = {
         "k", "k_bounds", "margin", "segments", "seed_users_per_cluster", "label_words", "dimensions", "whiten"
     },
     "recommending": {"exclude_seen", "recent"},
+    "item_models": {"items", "neighbours", "half_life", "refit_every"},
 }  # fmt: skip
 
 
