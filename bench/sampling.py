@@ -1,0 +1,116 @@
+"""How a contestant is timed: its own process says what it had done at which wall and CPU time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench.scenarios import Unavailable
+
+ROOT = Path(__file__).parents[1]
+PATIENCE_S = 300.0  # for one contestant's run; the slowest takes a minute
+# Of a run is left out: caches fill, clusters are seeded, a pool of connections opens.
+WARM_SHARE = 0.34
+
+
+@dataclass
+class Progress:
+    """What has been done, by wall and CPU time of this process, all threads."""
+
+    events: list[int] = field(default_factory=lambda: [0])
+    lists: list[int] = field(default_factory=lambda: [0])
+    wall: list[float] = field(default_factory=lambda: [time.perf_counter()])
+    cpu: list[float] = field(default_factory=lambda: [time.process_time()])
+    also: dict[str, list[float]] = field(default_factory=dict)  # further CPU seconds, each a part of ``cpu``
+
+    def note(self, events: int, lists: int, **also: float) -> None:
+        """Add up what a commit has done; ``also`` are totals so far."""
+        self.events.append(self.events[-1] + events)
+        self.lists.append(self.lists[-1] + lists)
+        self.wall.append(time.perf_counter())
+        self.cpu.append(time.process_time())
+        for name, total in also.items():
+            self.also.setdefault(name, [0.0]).append(total)
+
+    def report(self) -> None:
+        """Tell the process that started this one."""
+        print(json.dumps(asdict(self)), flush=True)
+
+    def rates(self, warm: float = WARM_SHARE) -> Rates:
+        """Rates from when ``warm`` of the events had been done to the end."""
+        first = next(i for i, n in enumerate(self.events) if n >= warm * self.events[-1])
+        first = min(first, len(self.events) - 2)
+        events = self.events[-1] - self.events[first]
+        cpu, wall = self.cpu[-1] - self.cpu[first], self.wall[-1] - self.wall[first]
+        lists = self.lists[-1] - self.lists[first]
+        parts = {name: (totals[-1] - totals[first]) / cpu for name, totals in self.also.items()}
+        return Rates(events / cpu, events / wall, events / lists if lists else 0.0, parts)
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Events per second of CPU and of wall time, events per list, and shares of the CPU time."""
+
+    per_cpu_s: float
+    per_s: float
+    per_list: float
+    parts: Mapping[str, float]
+
+    @classmethod
+    def median(cls, rounds: Sequence[Rates]) -> Rates:
+        """The middle of each."""
+        names = rounds[0].parts
+        return cls(
+            median(r.per_cpu_s for r in rounds),
+            median(r.per_s for r in rounds),
+            median(r.per_list for r in rounds),
+            {name: median(r.parts[name] for r in rounds) for name in names},
+        )
+
+
+class Contestant:
+    """A module of this package in a process of its own, which reads ``job`` from its standard input."""
+
+    def __init__(
+        self,
+        module: str,
+        job: Mapping[str, Any],
+        environment: Mapping[str, str] | None = None,
+        command: Sequence[str] = (sys.executable,),
+    ) -> None:
+        self._name, self._job = module, json.dumps(job)
+        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by result
+        self._process = subprocess.Popen(
+            [*command, "-m", module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            text=True,
+            cwd=ROOT,
+            env={**(environment or os.environ), "PYTHONPATH": str(ROOT)},
+        )
+
+    def result(self) -> Progress:
+        """Wait for its end. Raises Unavailable with the end of what it said where it failed."""
+        try:
+            out, _ = self._process.communicate(self._job, timeout=PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
+            out = ""
+        self._said.seek(0)
+        said = self._said.read().splitlines()[-15:]
+        self._said.close()
+        reports = [line for line in out.splitlines() if line.startswith("{")]  # observers talk too
+        if self._process.returncode or not reports:
+            raise Unavailable("\n".join([f"{self._name} ended with {self._process.returncode}:", *said]))
+        return Progress(**json.loads(reports[-1]))

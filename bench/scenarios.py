@@ -1,0 +1,37 @@
+"""Every scenario by its id. Ids are permanent: results of two dates are compared by them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class Unavailable(Exception):
+    """This machine or installation cannot run the scenario; says what is missing."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Where it is, what it measures, and against what; ``function`` takes nothing and gives a ``Measured``."""
+
+    module: str
+    function: str
+    what: str
+
+
+SCENARIOS = {
+    "loop": Scenario(
+        "bench.service",
+        "loop",
+        "the least that Kafka costs: parses, produces records of the worker beside it",
+    ),
+    "worker": Scenario(
+        "bench.service", "worker", "the whole service, beside loop, quix-copy and naive on the same events"
+    ),
+    "worker-cold": Scenario(
+        "bench.service", "cold", "a worker with no vector cached, beside one that has them all"
+    ),
+    "naive": Scenario("bench.service", "naive", "event by event with the usual libraries, beside loop"),
+    "quix-copy": Scenario(
+        "bench.service", "quix_copy", "Quix Streams, exactly once, only copying, beside loop"
+    ),
+}

@@ -1,0 +1,65 @@
+"""A contestant: Shoal's worker, as ``shoal worker`` runs it, that takes notes and ends after so many records."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+from bench.sampling import Progress
+from consumers.connect import connected
+from consumers.worker import Worker
+from stream.clock import SystemClock
+from stream.config import load
+from stream.encoder import make_encoder
+from stream.learner import Learner
+from stream.model import Model
+from stream.pipeline import Outcome
+
+
+def timed(owner: type, method: str, spent: dict[str, float], name: str) -> None:
+    """Add up the CPU time of the calling thread within ``owner.method``."""
+    inner: Callable[..., Any] = getattr(owner, method)
+
+    def outer(*args: Any, **kwargs: Any) -> Any:
+        start = time.thread_time()
+        try:
+            return inner(*args, **kwargs)
+        finally:
+            spent[name] += time.thread_time() - start
+
+    setattr(owner, method, outer)
+
+
+def main(records: int, idle_s: float) -> None:
+    spent: dict[str, float] = defaultdict(float)
+    timed(Learner, "decide", spent, "learner")
+    timed(Model, "fold", spent, "folding")
+    settings = load(None, os.environ)
+    progress, stop, taken = Progress(), threading.Event(), 0
+
+    def note(outcome: Outcome) -> None:
+        nonlocal taken
+        progress.note(
+            len(outcome.events), len(outcome.lists), learner=spent["learner"], folding=spent["folding"]
+        )
+        taken += int(outcome.delta.counts["records"])
+        if taken >= records:
+            stop.set()
+
+    with connected(settings) as broker:
+        encoder = make_encoder(settings.encoder)
+        with closing(Worker(settings, broker, encoder, SystemClock(), note)) as worker:
+            worker.run(stop, idle_s)
+    progress.report()
+
+
+if __name__ == "__main__":
+    job = json.load(sys.stdin)
+    main(job["records"], job["idle_s"])
