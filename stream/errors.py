@@ -11,6 +11,7 @@
     └── BrokerError              the border to Kafka
         ├── BrokerUnavailable    nobody answers, or not in time: try again later
         ├── TopicMismatch        a topic is missing or has the wrong number of partitions
+        ├── OffsetOutOfRange     what was to be read is not in the log any more: start again from elsewhere
         ├── TransactionAborted   this commit did not happen: roll back, seek, go on
         └── Fenced               another process has taken this one's place: end at once, write nothing
 
@@ -53,6 +54,10 @@ class BrokerUnavailable(BrokerError):
 
 class TopicMismatch(BrokerError):
     """A topic is missing, or its partitions are not what they must be."""
+
+
+class OffsetOutOfRange(BrokerError):
+    """What was to be read was trimmed, or belongs to another topic of that name."""
 
 
 class TransactionAborted(BrokerError):

@@ -14,7 +14,8 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from stream.errors import BrokerError, TopicMismatch
+from stream.broker.admin import Admin
+from stream.errors import OffsetOutOfRange, TopicMismatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +239,7 @@ class Publisher(Protocol):
         ...
 
 
-class Broker(Protocol):
+class Broker(Admin, Protocol):
     """One log broker, by whatever means."""
 
     def create_topics(self, topics: Sequence[TopicSpec]) -> None:
@@ -268,7 +269,7 @@ class Broker(Protocol):
         """Read all partitions from one end, or the given ones from the given offsets.
 
         ``latest`` is the end of what is committed: records of transactions open now are still to come. Raises
-        BrokerError where an offset given lies outside of what its partition holds (``check_start``).
+        OffsetOutOfRange where an offset given lies outside of what its partition holds (``check_start``).
         """
         ...
 
@@ -286,13 +287,13 @@ class Broker(Protocol):
 
 
 def check_start(topic: str, start: Mapping[int, int], offsets: Mapping[int, tuple[int, int]]) -> None:
-    """Raise BrokerError where a reader is to start outside of what its partition holds."""
+    """Raise OffsetOutOfRange where a reader is to start outside of what its partition holds."""
     for partition, position in start.items():
         if partition not in offsets:
             raise TopicMismatch(f"topic {topic} has no partition {partition}")
         first, end = offsets[partition]
         if not first <= position <= end:
-            raise BrokerError(
+            raise OffsetOutOfRange(
                 f"partition {partition} of {topic} holds offsets {first} to {end}, not {position}; what was "
                 "to be read is gone, or belongs to another topic of that name"
             )

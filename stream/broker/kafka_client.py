@@ -17,6 +17,7 @@ from stream.errors import (
     BrokerUnavailable,
     ConfigError,
     Fenced,
+    OffsetOutOfRange,
     TopicMismatch,
     TransactionAborted,
 )
@@ -79,6 +80,7 @@ FENCED = {
     KafkaError.INVALID_PRODUCER_EPOCH,
     KafkaError.TRANSACTION_COORDINATOR_FENCED,
 }
+GONE = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
 NO_TOPIC = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError.UNKNOWN_TOPIC_ID,
@@ -130,6 +132,8 @@ def as_shoal_error(error: KafkaError, what: str) -> BrokerError:
         )
     if code in NO_TOPIC:
         return TopicMismatch(f"{text}; create the topics first")
+    if code in GONE:
+        return OffsetOutOfRange(f"{text}; what was to be read is not there any more")
     if code in UNAVAILABLE or error.retriable():
         return BrokerUnavailable(f"{text}; check kafka.bootstrap_servers and that the broker runs")
     return BrokerError(text)

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.broker.interface import AssignmentListener, GroupConsumer, Records, TopicSpec, check_start
+from stream.broker.memory_admin import MemoryAdmin
 from stream.broker.memory_group import Group, MemoryConsumer
 from stream.broker.memory_log import PartitionLog, fetch_all
 from stream.clock import Clock, SystemClock
@@ -25,7 +26,7 @@ from stream.errors import BrokerError, BrokerUnavailable, Fenced, TopicMismatch,
 CHUNK = 10_000  # records that ``read_to_end`` gives at once: bounds memory, no more
 
 
-class MemoryBroker:
+class MemoryBroker(MemoryAdmin):
     """A ``Broker`` in memory.
 
     Examples
@@ -38,12 +39,10 @@ class MemoryBroker:
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
+        super().__init__()
         self.clock = clock or SystemClock()
-        self.changed = threading.Condition(threading.RLock())
         # How many of the next commits are aborted instead: for tests of what follows an abort.
         self.refuse_commits = 0
-        self._topics: dict[str, list[PartitionLog]] = {}
-        self._groups: dict[tuple[str, str], Group] = {}
         self._producers: dict[str, MemoryTransactionalProducer] = {}
         self._without_key = 0
 
@@ -73,14 +72,7 @@ class MemoryBroker:
     def offsets(self, topic: str) -> dict[int, tuple[int, int]]:
         """See ``Broker.offsets``."""
         with self.changed:
-            return {p: (0, log.end) for p, log in enumerate(self.logs(topic))}
-
-    def logs(self, topic: str) -> list[PartitionLog]:
-        """The partitions of ``topic``. Raises TopicMismatch when there is no such topic."""
-        with self.changed:
-            if topic not in self._topics:
-                raise TopicMismatch(f"there is no topic {topic}; create it first")
-            return self._topics[topic]
+            return {p: (log.first, log.end) for p, log in enumerate(self.logs(topic))}
 
     def choose_partition(self, topic: str, key: bytes | None) -> int:
         """By the key's CRC-32, or in turn where there is none."""
@@ -108,7 +100,9 @@ class MemoryBroker:
         with self.changed:
             logs = self.logs(topic)
             if isinstance(start, str):
-                positions = {p: 0 if start == "earliest" else log.stable_end for p, log in enumerate(logs)}
+                positions = {
+                    p: log.first if start == "earliest" else log.stable_end for p, log in enumerate(logs)
+                }
             else:
                 positions = dict(start)
                 check_start(topic, positions, self.offsets(topic))

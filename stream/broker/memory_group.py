@@ -46,6 +46,10 @@ class Group:
         self._members: list[MemoryConsumer] = []
         self._target: dict[int, MemoryConsumer] = {}
 
+    def __len__(self) -> int:
+        """How many members there are."""
+        return len(self._members)
+
     def join(self, member: MemoryConsumer) -> None:
         """Add a member; partitions move to it as their owners give them up."""
         self._members.append(member)
@@ -138,7 +142,7 @@ class MemoryConsumer:
             vacant = self.group.vacant(self)
             for p in vacant:
                 self.group.owners[p] = self
-                self._positions[p] = self.group.committed.get(p, 0)
+                self._positions[p] = self.group.committed.get(p, self.group.logs[p].first)
         if vacant and self._listener:
             self._listener.assigned(vacant)
 

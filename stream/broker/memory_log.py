@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Hashable, Sequence
 
 import numpy as np
 
 from stream.broker.interface import Records
+from stream.errors import OffsetOutOfRange
 
 
 class PartitionLog:
@@ -32,6 +34,8 @@ class PartitionLog:
         self._times: list[int] = []
         self._visible = bytearray()
         self._open: dict[Hashable, list[int]] = {}
+        self.identity = uuid.uuid4().hex
+        self.first = 0  # the offset before which all was trimmed
 
     @property
     def end(self) -> int:
@@ -51,6 +55,14 @@ class PartitionLog:
             self._open.setdefault(transaction, []).append(self.end)
         self._add(key, value, time_ms, visible=True)
 
+    def trim(self, before: int) -> None:
+        """Forget the records before the offset ``before``, which is ``end`` at most."""
+        if not before <= self.end:
+            raise OffsetOutOfRange(f"the log ends at offset {self.end}; it cannot be trimmed to {before}")
+        for offset in range(self.first, before):
+            self._keys[offset] = self._values[offset] = None
+        self.first = max(self.first, before)
+
     def finish(self, transaction: Hashable, committed: bool, time_ms: int) -> None:
         """End a transaction that may have written here."""
         offsets = self._open.pop(transaction, None)
@@ -69,6 +81,8 @@ class PartitionLog:
 
     def fetch(self, position: int, limit: int) -> tuple[list[int], int]:
         """Offsets of at most ``limit`` committed records from ``position``, and the position after them."""
+        if position < self.first:
+            raise OffsetOutOfRange(f"the log begins at offset {self.first}; {position} was trimmed")
         found: list[int] = []
         stable_end = self.stable_end
         while len(found) < limit and position < stable_end:
