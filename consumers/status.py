@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from consumers.following import EntryReader
+from consumers.snapshots import manifests
 from stream.broker.interface import Broker
 from stream.broker.topics import Topics
-from stream.entries import Delta, Entry, Labelled, Seeded, decode_entry
-from stream.wire import Assembler
-
-READ_RECORDS = 500  # at a time; a record is at most 512 KiB
-SILENCE_S = 30.0  # without a record of a log that must have some, its broker is taken to be away
+from stream.entries import Delta, Entry, Labelled, Seeded
+from stream.snapshot import Manifest
 
 
 @dataclass(slots=True)
@@ -25,6 +24,18 @@ class Tally:
     clusters: int = 0
     labels: dict[int, str] = field(default_factory=dict)
     decisions: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Tally:
+        """Give the tally as the model of a snapshot has it."""
+        return cls(
+            manifest.version,
+            Counter(manifest.counts),
+            dict(manifest.positions),
+            len(manifest.labels),
+            dict(manifest.labels),
+            Counter(manifest.decided),
+        )
 
     def fold(self, offset: int, entry: Entry) -> None:
         """Take in the entry that stands at ``offset`` of the log."""
@@ -43,33 +54,32 @@ class Tally:
 
 
 class TallyReader:
-    """Keeps a tally as the model log has it."""
+    """Keeps a tally as the model log has it; what was trimmed of it is known from the snapshot of that."""
 
     def __init__(self, broker: Broker, topics: Topics) -> None:
-        self.tally = Tally()
-        self._reader = broker.reader(topics.model_updates.name, "earliest")
-        self._assembler = Assembler()
+        first = broker.offsets(topics.model_updates.name)[0][0]
+        self.tally, start = Tally(), first
+        if first > 0:
+            identity = broker.identity(topics.model_updates.name)
+            found = [m for m in manifests(broker, topics) if m.log == identity and m.start >= first]
+            if found:
+                self.tally, start = Tally.of(found[0]), found[0].start
+        self._entries = EntryReader(broker, topics, start, max(self.tally.version, first - 1))
 
     def catch_up(self) -> Tally:
         """Fold all that stands in the log now. Raises BrokerUnavailable, FormatError."""
-        for records in self._reader.read_to_end(SILENCE_S):
-            self._fold(records.offset.tolist(), records.values)
+        for logged in self._entries.read_to_end():
+            self.tally.fold(logged.offset, logged.entry)
         return self.tally
 
     def poll(self, timeout: float) -> None:
         """Fold what has come, waiting up to ``timeout`` seconds for it."""
-        records = self._reader.read(READ_RECORDS, timeout)
-        self._fold(records.offset.tolist(), records.values)
+        for logged in self._entries.read(timeout)[1]:
+            self.tally.fold(logged.offset, logged.entry)
 
     def close(self) -> None:
         """Give connections back."""
-        self._reader.close()
-
-    def _fold(self, offsets: list[int], values: list[bytes | None]) -> None:
-        for offset, value in zip(offsets, values, strict=True):
-            whole = self._assembler.add(value or b"")
-            if whole is not None:
-                self.tally.fold(offset, decode_entry(whole.data))
+        self._entries.close()
 
 
 def lag(ends: Mapping[int, tuple[int, int]], positions: Mapping[int, int]) -> int:

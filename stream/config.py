@@ -236,6 +236,19 @@ class WorkerSettings(Section):
     provenance: bool = False
 
 
+class SnapshotSettings(Section):
+    """How much of the logs a worker that starts has to read again."""
+
+    # Of the profiles here, a file for each partition; "" in a file: none, and a restart reads the whole changelog.
+    directory: Annotated[Path | None, BeforeValidator(_none_if_empty)] = Path(".shoal/snapshots")
+    # Between two snapshots, of the model and of a partition's profiles. Shorter writes much that is soon replaced,
+    # longer leaves a restart more to read, and more of the model log untrimmed.
+    every_ms: int = Field(default=600_000, ge=1_000)
+    # Offsets of the model log after which the next snapshot of the model comes, however soon that is: a busy log
+    # grows by two a batch, and a worker that starts folds some thousands of entries a second.
+    entries: int = Field(default=10_000, ge=1)
+
+
 class LoggingSettings(Section):
     """What a program says of itself."""
 
@@ -255,6 +268,7 @@ class Settings(Section):
     recommending: RecommendingSettings = RecommendingSettings()
     item_models: ItemModelSettings = ItemModelSettings()
     worker: WorkerSettings = WorkerSettings()
+    snapshots: SnapshotSettings = SnapshotSettings()
     logging: LoggingSettings = LoggingSettings()
 
 

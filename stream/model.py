@@ -90,6 +90,7 @@ class Model:
         self.index = index
         self.version = -1
         self.decisions = 0  # taken so far; the next one carries this number
+        self.decided: Counter[str] = Counter()  # the same, by kind
         self.clock = 0  # events folded
         self.updates = 0  # profile updates folded
         self.counts: Counter[str] = Counter()
@@ -121,6 +122,7 @@ class Model:
             self._fold_delta(entry)
         elif entry.sequence == self.decisions:
             self.decisions += 1
+            self.decided[type(entry).__name__.lower()] += 1
             self._fold_decision(offset, entry)
         self.version = offset
 

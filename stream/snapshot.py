@@ -6,7 +6,7 @@ Folding the rest of the log into a model that was loaded gives the same model as
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from stream.clustering.adapters import RiverClusterer
@@ -57,25 +57,28 @@ class Manifest:
     """What is known of a snapshot without reading it; written last, so that one without it is not complete."""
 
     name: str  # of this snapshot and no other
+    slot: int  # in whose place the next but two is written
+    log: str  # identity of the model log: offsets in another say nothing
     version: int  # of the model: the offset in the log of the entry that was folded last
     start: (
         int  # where in the log to read on; up to ``version`` there may stand entries that are folded already
     )
     after: int  # offset in the topic of snapshots before which none of its parts stands
-    parts: int
     size: int  # bytes
-    checksum: int  # XXH3-64 of all parts
+    checksum: int  # XXH3-64 of all of them
     shape: dict[str, Any]  # settings that the model was counted with
-    counts: dict[str, float]  # the model's, for those who only add up
-    positions: dict[int, int] = field(default_factory=dict)  # per partition of events the next one to be read
-    decisions: int = 0
-    labels: dict[int, str] = field(default_factory=dict)
+    counts: dict[str, float]  # the model's: this and the following for those who only add up
+    positions: dict[int, int]  # per partition of events the next one to be read
+    decided: dict[str, int]  # decisions by kind
+    labels: dict[int, str]  # of the clusters
     format: int = FORMAT
 
-    def refusal(self, shape: Mapping[str, Any]) -> str:
-        """Why a worker whose model has the ``shape`` cannot use it; empty where it can."""
+    def refusal(self, log: str, shape: Mapping[str, Any]) -> str:
+        """Why a worker on this ``log`` whose model has this ``shape`` cannot use it; empty where it can."""
         if self.format != FORMAT:
             return f"it has format {self.format}, and this version of Shoal reads {FORMAT}"
+        if self.log != log:
+            return "it is of another model log, which had this name before"
         other = [name for name in sorted({*shape, *self.shape}) if shape.get(name) != self.shape.get(name)]
         if other:
             name = other[0]

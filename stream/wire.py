@@ -89,13 +89,26 @@ class Whole:
 
 
 class Assembler:
-    """Puts parts together, of many senders at once; each sender's arrive in order."""
+    """Puts parts together, of many senders at once; each sender's arrive in order.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    settled
+        Offset in the log up to which all is known that is whole. A part up to there may have lost its beginning,
+        which was not read: it is passed over.
+    """
+
+    def __init__(self, settled: int = -1) -> None:
+        self._settled = settled
         self._parts: dict[tuple[str, int], list[bytes]] = {}
+        self._since: dict[tuple[str, int], int] = {}  # offsets of first parts
 
-    def add(self, record: bytes) -> Whole | None:
-        """Give the whole that ``record`` completes, if it does. Raises FormatError."""
+    def oldest(self) -> int | None:
+        """Offset of the first part of what is not whole yet; None where there is nothing."""
+        return min(self._since.values(), default=None)
+
+    def add(self, record: bytes, offset: int = 0) -> Whole | None:
+        """Give the whole that ``record``, at ``offset`` of its log, completes, if it does. Raises FormatError."""
         try:
             part = msgspec.msgpack.decode(record, type=_Part)
         except ValueError as error:  # msgspec's own, or bytes that are no UTF-8
@@ -103,10 +116,14 @@ class Assembler:
         if part.format != FORMAT:
             raise FormatError(f"the model log has format {part.format}; this version reads {FORMAT}")
         name = (part.sender, part.sequence)
+        if part.part and name not in self._parts and offset <= self._settled:
+            return None
         got = self._parts.setdefault(name, [])
         if part.part != len(got):
             raise FormatError(f"part {part.part} of {name} follows part {len(got) - 1}")
+        self._since.setdefault(name, offset)
         got.append(part.data)
         if len(got) < part.parts:
             return None
+        del self._since[name]
         return Whole(part.sender, part.sequence, b"".join(self._parts.pop(name)))

@@ -43,7 +43,7 @@ def written(model: Model) -> bytes:
 
 
 def manifest_of(data: bytes) -> Manifest:
-    return Manifest("one", 0, 1, 0, 1, len(data), hash_bytes(data), {}, {})
+    return Manifest("one", 0, "log", 0, 1, 0, len(data), hash_bytes(data), {}, {}, {}, {}, {})
 
 
 def again(model: Model) -> Model:
@@ -140,15 +140,16 @@ def test_a_manifest_says_what_does_not_fit() -> None:
         manifest_of(b""), shape=shape, positions={3: 7}, labels={4: "shoes"}, counts={"events": 2.0}
     )
     assert snapshot.read_manifest(snapshot.write_manifest(manifest)) == manifest
-    assert manifest.refusal(shape) == ""
+    assert manifest.refusal("log", shape) == ""
     free = Settings.model_validate({"clustering": {"k": 5}, "recommending": {"exclude_seen": False}})
-    assert manifest.refusal(snapshot.shape_of(free, "an encoder")) == ""
+    assert manifest.refusal("log", snapshot.shape_of(free, "an encoder")) == ""
     other = Settings.model_validate({"recommending": {"neighbours": 64}})
     assert "recommending.neighbours = 32, which is 64 now" in manifest.refusal(
-        snapshot.shape_of(other, "an encoder")
+        "log", snapshot.shape_of(other, "an encoder")
     )
-    assert "encoder" in manifest.refusal(snapshot.shape_of(Settings(), "another"))
-    assert "format 0" in replace(manifest, format=0).refusal(shape)
+    assert "another model log" in manifest.refusal("other", shape)
+    assert "encoder" in manifest.refusal("log", snapshot.shape_of(Settings(), "another"))
+    assert "format 0" in replace(manifest, format=0).refusal("log", shape)
 
 
 @pytest.mark.parametrize(
