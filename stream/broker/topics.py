@@ -22,8 +22,9 @@ STATE_LOG = {
     "segment.bytes": str(64 * MIB),
     "segment.ms": str(HOUR_MS),
     "min.cleanable.dirty.ratio": "0.2",  # of the log; below that the cleaner copies much to gain little
-    # A restoring reader has so long to reach the end before deletions vanish from under it.
-    "delete.retention.ms": str(DAY_MS),
+    # A restoring reader has so long to reach the end before deletions vanish from under it, and so old may be the
+    # profiles that a machine keeps on its disk. Deletions are few, and 8 bytes each.
+    "delete.retention.ms": str(7 * DAY_MS),
     "max.message.bytes": STATE_RECORD_BYTES,
 }
 

@@ -107,6 +107,18 @@ class ProfileTable:
             dead = (self._partition[: len(self)] == partition) & np.isin(self.rows["user"][: len(self)], gone)
             self._keep(np.flatnonzero(~dead))
 
+    def load(self, partition: int, rows: Rows) -> None:
+        """Take in ``rows`` (m,) of distinct users of ``partition``; they replace those of the same users."""
+        assert not self._open, "load inside begin"
+        self._reserve(len(self) + len(rows))
+        at = self._rows_of(rows["user"].astype(np.uint64), np.full(len(rows), partition, np.int32))
+        self.rows[at] = rows
+
+    def of_partition(self, partition: int) -> Rows:
+        """Copy the rows of ``partition``."""
+        rows: Rows = self.rows[np.flatnonzero(self._partition[: len(self)] == partition)]
+        return rows
+
     def drop(self, partitions: Sequence[int]) -> None:
         """Forget the rows of ``partitions``."""
         assert not self._open, "drop inside begin"

@@ -1,0 +1,134 @@
+"""The profiles of one partition as a file: a copy on this machine, from which the changelog's tail leads on.
+
+It is no state of record: whatever is wrong with it, the changelog has everything.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import xxhash
+
+from stream.errors import FormatError
+from stream.profiles.layout import RowLayout, Rows
+from stream.wire import pack, unpack
+
+# "shoal" and the format of the file; a change is another number. Rows have a format of their own.
+MAGIC = b"shoal\x00\x00\x01"
+LENGTH_BYTES = 4  # of the header, before it
+DIGEST_BYTES = 8  # at the end
+MOST_HEADER = 64 * 1024  # bytes; a header of more is damage
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What stands before the rows."""
+
+    topic: str  # identity of the changelog: offsets in another say nothing
+    partition: int
+    offset: int  # of the changelog: all before it is in the rows; they may hold some of what follows
+    time_ms: int  # wall clock when that was so
+    layout: int  # of the rows
+    rows: int
+
+
+def layout_code(layout: RowLayout) -> int:
+    """Tell layouts apart: fields and their order, encoder, generation, and the row's format."""
+    first = layout.blank(np.zeros(1, np.uint64))["format"]
+    parts = (layout.dtype.descr, layout.encoder, layout.generation, first.tolist())
+    return xxhash.xxh3_64_intdigest(repr(parts).encode())
+
+
+def write(
+    path: Path, rows: Rows, layout: RowLayout, topic: str, partition: int, offset: int, time_ms: int
+) -> int:
+    """Write ``rows`` in place of what ``path`` holds; how many bytes these were.
+
+    Readers see the old file or the whole new one, after a power cut too. Raises OSError.
+    """
+    header = pack(asdict(Header(topic, partition, offset, time_ms, layout_code(layout), len(rows))))
+    parts: list[bytes | memoryview] = [
+        MAGIC,
+        len(header).to_bytes(LENGTH_BYTES, "little"),
+        header,
+        _bytes(np.ascontiguousarray(rows)),
+    ]
+    parts.append(_digest(*parts))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Two workers of one machine may write the same partition, when it has just moved.
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
+    try:
+        with unfinished.open("wb") as file:
+            file.writelines(parts)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
+    _sync(path.parent)
+    return sum(map(len, parts))
+
+
+def _bytes(rows: Rows) -> memoryview:
+    """Give the bytes of ``rows`` without a copy."""
+    return rows.view(np.uint8).data.cast("B")
+
+
+def _digest(*parts: bytes | memoryview) -> bytes:
+    """What ends a file: XXH3-64 of all before it."""
+    digest = xxhash.xxh3_64()
+    for part in parts:
+        digest.update(part)
+    return digest.digest()
+
+
+def _sync(directory: Path) -> None:
+    """Make the renaming of a file in ``directory`` last."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read(path: Path, layout: RowLayout, topic: str, partition: int) -> tuple[Header, Rows]:
+    """Give header and rows, which may be changed.
+
+    Raises
+    ------
+    FormatError
+        If the file is torn, or of another changelog, partition or layout.
+    OSError
+        If there is none, or it cannot be read.
+    """
+    with path.open("rb") as file:
+        start, header = _read_header(file)
+        wanted: Mapping[str, Any] = {"topic": topic, "partition": partition, "layout": layout_code(layout)}
+        for name, value in wanted.items():
+            if getattr(header, name) != value:
+                raise FormatError(f"it is of another {name}")
+        left = os.fstat(file.fileno()).st_size - file.tell() - DIGEST_BYTES
+        if header.rows * layout.dtype.itemsize != left:
+            raise FormatError("it does not hold the rows that it says")
+        rows = np.fromfile(file, layout.dtype, left // layout.dtype.itemsize)
+        if file.read() != _digest(start, _bytes(rows)):
+            raise FormatError("its bytes are not those that were written")
+    return header, rows
+
+
+def _read_header(file: BinaryIO) -> tuple[bytes, Header]:
+    start = file.read(len(MAGIC) + LENGTH_BYTES)
+    size = int.from_bytes(start[len(MAGIC) :], "little")
+    if not start.startswith(MAGIC) or len(start) < len(MAGIC) + LENGTH_BYTES or size > MOST_HEADER:
+        raise FormatError("it is no snapshot of profiles in this format")
+    packed = file.read(size)
+    try:
+        return start + packed, Header(**unpack(packed))
+    except TypeError as error:
+        raise FormatError(f"its header is damaged ({error})") from error
