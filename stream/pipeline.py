@@ -26,6 +26,7 @@ from stream.model import Model
 from stream.placing import place_users
 from stream.profiles.table import ProfileTable
 from stream.profiles.update import Touched, drop_duplicates, find_users, learn_history, learn_vectors
+from stream.recommending.fragments import ItemFragments
 from stream.recommending.lessons import choose_lessons
 from stream.recommending.publish import publish_lists
 from stream.recommending.readers import read_profiles
@@ -53,6 +54,7 @@ class Pipeline:
         self.encoder = encoder
         self.catalogue = catalogue
         self.recommender = Recommender(settings.recommending, catalogue)
+        self.fragments = ItemFragments(catalogue)
 
     def encode_catalogue(self) -> int:
         """Encode the items whose text is new; how many these were."""
@@ -94,7 +96,7 @@ class Pipeline:
         lists = recommender.recommend(readers, model, now)
         encoder_id, provenance = self.encoder.encoder_id, self.settings.worker.provenance
         published = publish_lists(
-            lists, events, touched, table, model, self.catalogue, encoder_id, provenance
+            lists, events, touched, table, model, self.fragments, encoder_id, provenance
         )
 
         # What a list may not hold teaches nothing about lists.

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import orjson
 
-from stream.catalogue import Catalogue
 from stream.clustering.shared import SharedClusters
+from stream.recommending.fragments import ItemFragments, Texts, join
 
 CATALOGUE = "catalogue"  # not a source of candidates, but what fills a list when there are too few
 REASONS = {
@@ -19,91 +21,95 @@ REASONS = {
     "content": "like what you took",
 }
 
+Integers = npt.NDArray[np.integer[Any]]
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Where a list comes from and what it was made with."""
+    """Where m lists come from and what they were made with."""
 
-    user_id: str
-    list_id: str
-    user_seq: int
-    cluster: int | None
-    partition: int
-    offset: int  # of the last event taken in
-    offsets: list[int] | None  # of all of them, where provenance is asked for
-    events: int
-    event_time: int
-    ingest_time: int
+    user_id: Sequence[str]
+    list_id: Sequence[str]  # of letters, digits and hyphens
+    user_seq: Integers
+    cluster: Integers  # -1 where there is none
+    partition: Integers
+    offset: Integers  # of the last event taken in
+    offsets: Sequence[Sequence[int]] | None  # of all of them, where provenance is asked for
+    events: Integers
+    event_time: Integers
+    ingest_time: Integers
     model_version: int
     encoder_id: str
 
 
 class ListWriter:
-    """Writes lists; what is the same in many of them is written as JSON once."""
+    """Writes the lists of a batch; what is the same in many of them is written as JSON once."""
 
     def __init__(
         self,
-        catalogue: Catalogue,
+        fragments: ItemFragments,
         clusters: SharedClusters,
         item_ids: Mapping[int, str],
         sources: Sequence[str],
     ) -> None:
-        self._sources = sources
-        self._catalogue = catalogue
+        self._fragments = fragments
         self._clusters = clusters
         self._item_ids = item_ids
-        self._openings: dict[int, bytes] = {}  # of entries, by item row
-        self._endings: dict[int | None, list[bytes]] = {}  # of entries, by cluster and source
+        self._sources = sources
 
-    def write(self, published: Published, items: list[int], scores: list[float], sources: list[int]) -> bytes:
-        """One record; ``items`` are rows, best first."""
-        openings, endings = self._openings, self._endings_for(published.cluster)
-        entries = b",".join(
-            [
-                b"%b%.5g%b" % (openings.get(row) or self._open(row), score, endings[source])
-                for row, score, source in zip(items, scores, sources, strict=True)
-            ]
-        )
-        head: dict[str, Any] = {
-            "user_id": published.user_id,
-            "list_id": published.list_id,
-            "user_seq": published.user_seq,
-            "cluster": self._cluster(published.cluster),
-            "items": orjson.Fragment(b"[" + entries + b"]"),
-            "model_version": published.model_version,
-            "encoder_id": published.encoder_id,
-            "event_time": published.event_time,
-            "ingest_time": published.ingest_time,
-            "source": {
-                "partition": published.partition,
-                "offset": published.offset,
-                "events": published.events,
-            },
-        }
-        if published.offsets is not None:
-            head["source"]["offsets"] = published.offsets
-        return orjson.dumps(head)
+    def write(
+        self,
+        published: Published,
+        item: npt.NDArray[np.int32],
+        score: npt.NDArray[np.float32],
+        source: npt.NDArray[np.uint8],
+    ) -> list[bytes]:
+        """Give m records; ``item`` (m, k) are rows, best first, -1 behind the last; ``source`` (m, k) theirs.
 
-    def _cluster(self, cluster: int | None) -> dict[str, Any] | None:
-        if cluster is None:
-            return None
-        return {
-            "id": cluster,
-            "label": self._clusters.labels.get(cluster, ""),
-            "segments": self._clusters.path(cluster),
-        }
+        Raises ArithmeticError where a score is no number.
+        """
+        clusters, of = np.unique(published.cluster, return_inverse=True)
+        named = clusters.tolist()
+        heads = self._heads(published, [self._cluster(c) for c in named], of.tolist())
+        endings = Texts([ending for c in named for ending in self._endings(c)])
+        ending = of[:, None] * len(self._sources) + source
+        openings = self._fragments.openings(item[item >= 0], self._item_ids)
+        return join(Texts(heads), Texts(_tails(published)), openings, endings, item, score, ending)
 
-    def _open(self, row: int) -> bytes:
-        """An entry is a JSON object: first the item's own fields, then what this list says of it."""
-        item = self._catalogue.fragment(row) or orjson.dumps({"item_id": self._item_ids.get(row, "")})
-        opening = self._openings[row] = item[:-1] + b',"score":'
-        return opening
+    def _heads(self, published: Published, clusters: list[bytes], of: list[int]) -> list[bytes]:
+        return [
+            b'{"user_id":%b,"list_id":"%b","user_seq":%d,"cluster":%b,"items":['
+            % (orjson.dumps(user), list_id.encode(), seq, clusters[c])
+            for user, list_id, seq, c in zip(
+                published.user_id, published.list_id, published.user_seq.tolist(), of, strict=True
+            )
+        ]
 
-    def _endings_for(self, cluster: int | None) -> list[bytes]:
-        endings = self._endings.get(cluster)
-        if endings is None:
-            label = self._clusters.labels.get(cluster, "") if cluster is not None else ""
-            reasons = REASONS | {"trending": f"popular in {label or 'your cluster'}"}
-            said = [orjson.dumps({"source": name, "reason": reasons[name]}) for name in self._sources]
-            endings = self._endings[cluster] = [b"," + text[1:] for text in said]
-        return endings
+    def _cluster(self, cluster: int) -> bytes:
+        if cluster < 0:
+            return b"null"
+        label = self._clusters.labels.get(cluster, "")
+        return orjson.dumps({"id": cluster, "label": label, "segments": self._clusters.path(cluster)})
+
+    def _endings(self, cluster: int) -> list[bytes]:
+        """How an entry ends, by source."""
+        label = self._clusters.labels.get(cluster, "") or "your cluster"
+        reasons = REASONS | {"trending": f"popular in {label}"}
+        said = [orjson.dumps({"source": name, "reason": reasons[name]}) for name in self._sources]
+        return [b"," + text[1:] for text in said]
+
+
+def _tails(published: Published) -> list[bytes]:
+    """What comes behind the entries."""
+    encoder_id = orjson.dumps(published.encoder_id)
+    same = b'],"model_version":%d,"encoder_id":%b' % (published.model_version, encoder_id)
+    columns = (published.event_time, published.ingest_time, published.partition, published.offset)
+    tails = [
+        b'%b,"event_time":%d,"ingest_time":%d,"source":{"partition":%d,"offset":%d,"events":%d'
+        % (same, *values)
+        for values in zip(*(c.tolist() for c in (*columns, published.events)), strict=True)
+    ]
+    if published.offsets is None:
+        return [tail + b"}}" for tail in tails]
+    pairs = zip(tails, published.offsets, strict=True)
+    return [b'%b,"offsets":%b}}' % (tail, orjson.dumps(offsets)) for tail, offsets in pairs]

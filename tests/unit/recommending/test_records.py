@@ -18,6 +18,7 @@ from stream.clustering.shared import Named, SharedClusters
 from stream.config import ClusteringSettings
 from stream.events.schema import ItemRecord
 from stream.hashing import HashIndex, hash_texts
+from stream.recommending.fragments import SCORE_BYTES, ItemFragments, put_score
 from stream.recommending.mixture import source_names
 from stream.recommending.records import ListWriter, Published
 
@@ -25,19 +26,20 @@ SCHEMAS = Path(__file__).parents[3] / "docs" / "schemas"
 SCHEMA = json.loads((SCHEMAS / "recommendations.schema.json").read_text())
 SOURCES = source_names(2)
 PUBLISHED = Published(
-    user_id="ann",
-    list_id="g1-0-41",
-    user_seq=3,
-    cluster=5,
-    partition=0,
-    offset=41,
+    user_id=["ann"],
+    list_id=["g1-0-41"],
+    user_seq=np.array([3]),
+    cluster=np.array([5]),
+    partition=np.array([0]),
+    offset=np.array([41]),
     offsets=None,
-    events=2,
-    event_time=1_736_150_400_000,
-    ingest_time=1_736_150_400_250,
+    events=np.array([2]),
+    event_time=np.array([1_736_150_400_000]),
+    ingest_time=np.array([1_736_150_400_250]),
     model_version=812,
     encoder_id="hashing:1:384",
 )
+NOWHERE = np.array([-1])
 NASTY = [
     'say "hi"',
     "back\\slash",
@@ -69,9 +71,12 @@ def write(
     ids = np.array(sorted(labels or {}), np.int64)
     segments = np.tile([[1], [4]], (1, len(ids)))
     clusters.name(Named(ids, [(labels or {})[i] for i in ids.tolist()], Hierarchy(ids, segments, next_id=5)))
-    writer = ListWriter(catalogue, clusters, item_ids or {}, SOURCES)
-    sources = [row % len(SOURCES) for row in range(n)]
-    made = json.loads(writer.write(published, list(range(n)), scores or [0.5] * n, sources))
+    writer = ListWriter(ItemFragments(catalogue), clusters, item_ids or {}, SOURCES)
+    sources = (np.arange(n) % len(SOURCES)).astype(np.uint8)
+    row = np.array([*range(n), -1], np.int32)  # the last place is empty
+    score = np.array([*(scores or [0.5] * n), np.nan], np.float32)
+    (record,) = writer.write(published, row[None], score[None], np.append(sources, np.uint8(0))[None])
+    made = json.loads(record)
     Draft202012Validator(SCHEMA).validate(made)
     assert isinstance(made, dict)
     return made
@@ -89,7 +94,7 @@ def test_the_schemas_are_schemas_and_hold_of_their_examples(name: str) -> None:
 @pytest.mark.parametrize("text", NASTY)
 def test_nothing_in_a_text_breaks_out_of_it(text: str) -> None:
     catalogue = catalogue_of(ItemRecord(item_id=text, title=text, category=text))
-    published = replace(PUBLISHED, user_id=text, encoder_id=text)
+    published = replace(PUBLISHED, user_id=[text], encoder_id=text)
     made = write(catalogue, published, labels={5: text})
     assert (made["user_id"], made["encoder_id"]) == (text, text)
     assert made["cluster"] == {"id": 5, "label": text, "segments": [1, 4]}
@@ -107,10 +112,10 @@ def test_any_texts_come_back_as_they_were(items: list[tuple[str, str]], label: s
 
 
 @given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=5))
-def test_scores_are_numbers_to_five_digits(scores: list[float]) -> None:
+def test_scores_are_numbers_with_five_decimals(scores: list[float]) -> None:
     catalogue = catalogue_of(*(ItemRecord(item_id=str(n)) for n in range(len(scores))))
     listed: list[dict[str, float]] = write(catalogue, scores=scores)["items"]  # type: ignore[assignment]
-    np.testing.assert_allclose([item["score"] for item in listed], scores, rtol=1e-4)
+    np.testing.assert_allclose([item["score"] for item in listed], scores, rtol=1e-7, atol=6e-6)
 
 
 def test_reasons_name_the_cluster_where_it_has_a_name() -> None:
@@ -122,11 +127,13 @@ def test_reasons_name_the_cluster_where_it_has_a_name() -> None:
         return text
 
     assert reason(PUBLISHED, {5: "wool"}) == "popular in wool"
-    assert reason(PUBLISHED, {}) == reason(replace(PUBLISHED, cluster=None), {}) == "popular in your cluster"
+    assert (
+        reason(PUBLISHED, {}) == reason(replace(PUBLISHED, cluster=NOWHERE), {}) == "popular in your cluster"
+    )
 
 
 def test_a_list_of_nothing_of_nobody_in_particular() -> None:
-    made = write(catalogue_of(), replace(PUBLISHED, cluster=None, model_version=-1))
+    made = write(catalogue_of(), replace(PUBLISHED, cluster=NOWHERE, model_version=-1))
     assert (made["items"], made["cluster"]) == ([], None)
 
 
@@ -140,5 +147,58 @@ def test_an_item_without_an_entry_is_named_by_its_id() -> None:
 
 def test_offsets_stand_there_only_where_provenance_is_asked_for() -> None:
     assert "offsets" not in write(catalogue_of())["source"]  # type: ignore[operator]
-    made = write(catalogue_of(), replace(PUBLISHED, offsets=[40, 41]))
+    made = write(catalogue_of(), replace(PUBLISHED, offsets=[[40, 41]]))
     assert made["source"] == {"partition": 0, "offset": 41, "events": 2, "offsets": [40, 41]}
+
+
+def test_records_of_many_users_part_where_they_should() -> None:
+    catalogue = catalogue_of(*(ItemRecord(item_id=str(n), title="x" * n) for n in range(40)))
+    clusters, rng = SharedClusters(ClusteringSettings()), np.random.default_rng(0)
+    writer = ListWriter(ItemFragments(catalogue), clusters, {}, SOURCES)
+    for m in (0, 1, 30):
+        item = rng.permuted(np.tile(np.arange(40, dtype=np.int32), (m, 1)), axis=1)[:, :7]
+        item[np.arange(7) >= rng.integers(0, 8, m)[:, None]] = -1
+        score = rng.normal(size=item.shape).astype(np.float32)
+        source = rng.integers(0, len(SOURCES), item.shape).astype(np.uint8)
+        column = np.arange(m)
+        published = Published(
+            [f"u{n}" for n in column], [f"g1-0-{n}" for n in column], column, column % 3 - 1, column,
+            column, None, column, column, column, 1, "hashing",
+        )  # fmt: skip
+        records = [json.loads(record) for record in writer.write(published, item, score, source)]
+        assert [record["user_id"] for record in records] == list(published.user_id)
+        for record, rows, sources in zip(records, item.tolist(), source.tolist(), strict=True):
+            assert [int(entry["item_id"]) for entry in record["items"]] == [r for r in rows if r >= 0]
+            expected = [SOURCES[s] for r, s in zip(rows, sources, strict=True) if r >= 0]
+            assert [entry["source"] for entry in record["items"]] == expected
+
+
+def test_an_entry_that_changes_is_written_anew() -> None:
+    catalogue = catalogue_of(ItemRecord(item_id="a", title="old", updated_at=1))
+    fragments = ItemFragments(catalogue)
+    row = np.zeros(1, np.int32)
+
+    def opening() -> bytes:
+        texts = fragments.openings(row, {})
+        return texts.data[texts.start[0] :][: texts.size[0]].tobytes()
+
+    assert opening() == b'{"item_id":"a","title":"old","score":'
+    catalogue.upsert([ItemRecord(item_id="a", title="new", updated_at=2)])
+    assert opening() == b'{"item_id":"a","title":"new","score":'
+
+
+@pytest.mark.parametrize(
+    ("score", "text"),
+    [
+        (0.0, "0.00000"), (-0.0, "0.00000"), (0.999999, "1.00000"), (-1e-7, "0.00000"), (-2.5, "-2.50000"),
+        (123.456, "123.45600"), (9.999995, "10.00000"), (1e30, "1000000000000.00000"), (-1e30, "-1000000000000.00000"),
+    ],
+)  # fmt: skip
+def test_how_a_score_is_written(score: float, text: str) -> None:
+    out = np.zeros(SCORE_BYTES, np.uint8)
+    assert out[: put_score(score, out, 0)].tobytes().decode() == text
+
+
+def test_a_score_that_is_no_number_is_an_error_not_broken_json() -> None:
+    with pytest.raises(ArithmeticError):
+        write(catalogue_of(ItemRecord(item_id="a")), scores=[float("nan")])
