@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from stream.events.items import DecodedItems, decode_items, is_older
 from stream.events.schema import Attribute, ItemRecord
-from stream.hashing import HashIndex, hash_texts
+from stream.hashing import HashIndex, hash_text, hash_texts
 
 __all__ = ["Catalogue", "DecodedItems", "decode_items", "item_text"]
 
@@ -51,6 +51,7 @@ class _Columns:
         self.available = np.ones(0, np.bool_)
         self.available_from = np.zeros(0, np.int64)
         self.price = np.zeros(0, np.float32)
+        self.category = np.zeros(0, np.uint64)
         self.pending = np.zeros(0, np.bool_)
         self.has_vector = np.zeros(0, np.bool_)
         self.vectors = np.zeros((0, dimensions), np.float32)
@@ -61,7 +62,7 @@ class _Columns:
         more = max(rows, 2 * len(self.known), 1024) - len(self.known)
         if rows <= len(self.known):
             return
-        for name in ("known", "available_from", "pending", "has_vector", "vectors"):
+        for name in ("known", "available_from", "category", "pending", "has_vector", "vectors"):
             old = getattr(self, name)
             setattr(self, name, np.concatenate([old, np.zeros((more, *old.shape[1:]), old.dtype)]))
         self.available = np.concatenate([self.available, np.ones(more, np.bool_)])
@@ -110,6 +111,11 @@ class Catalogue:
     def price(self) -> npt.NDArray[np.float32]:
         """Prices (n,), NaN where there is none."""
         return self._current().price[: self._columns.size]
+
+    @property
+    def category(self) -> npt.NDArray[np.uint64]:
+        """Hashes of the categories (n,), 0 where there is none."""
+        return self._current().category[: self._columns.size]
 
     @property
     def has_vector(self) -> npt.NDArray[np.bool_]:
@@ -172,6 +178,7 @@ class Catalogue:
         for array in (columns.known, columns.available, columns.pending, columns.has_vector):
             array[rows] = False
         columns.available_from[rows] = 0
+        columns.category[rows] = 0
         columns.price[rows] = np.nan
         for row, item_id in zip(rows.tolist(), item_ids, strict=True):
             self._items.pop(row, None)
@@ -201,7 +208,8 @@ class Catalogue:
         self._ids.pop(row, None)
         self._fragments.pop(row, None)
         columns.known[row] = True
-        columns.available[row] = item.available
+        columns.available[row] = item.available and not item.blocked
+        columns.category[row] = hash_text(item.category) if item.category else 0
         columns.available_from[row] = item.available_from or 0
         columns.price[row] = np.nan if item.price is None else item.price
         text = item_text(item)

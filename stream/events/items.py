@@ -100,6 +100,7 @@ def read_item(row: int, message: ItemMessage, key: bytes | None) -> ItemRecord |
         price=message.price,
         available=message.available is not False,
         available_from=available_from,
+        blocked=message.blocked is True,
         updated_at=updated_at,
         attributes=message.attributes or {},
     )

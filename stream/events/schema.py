@@ -57,6 +57,7 @@ class ItemMessage(msgspec.Struct):
     price: float | None = None
     available: bool | None = None
     available_from: Time | None = None
+    blocked: bool | None = None
     updated_at: Time | None = None
     attributes: dict[str, Attribute] | None = None
 
@@ -104,6 +105,7 @@ class ItemRecord(msgspec.Struct, omit_defaults=True, kw_only=True):
     price: float | None = None
     available: bool = True
     available_from: int | None = None  # ms; not listed before
+    blocked: bool = False  # not to be listed, available or not
     updated_at: int | None = None  # ms; of two records of one item the older does nothing
     attributes: dict[str, Attribute] = {}
 

@@ -24,6 +24,7 @@ FEWEST_ITEMS = 20
 SOONEST = 1_000
 # Events that are new, as a share of those that the models know, at which they are made again.
 GROWTH = 0.25
+BLOCK = 256  # rows sorted at once: bounds what sorting takes on top of the weights
 
 Floats = npt.NDArray[np.float32]
 
@@ -111,17 +112,17 @@ def ease(gram: Gram) -> Floats:
     while True:
         penalised = gram.counts.copy()
         penalised[np.diag_indices(n)] += penalty
-        factor, failed = spotrf(penalised, lower=1, overwrite_a=1)
+        factor, failed = spotrf(penalised.T, lower=1, overwrite_a=1)
         if not failed:
             break
         # Decayed and bounded counts are not quite the Gram matrix of anything.
         penalty *= 2
     inverse, _ = spotri(factor, lower=1, overwrite_c=1)
-    inverse = np.tril(inverse)
     inverse += np.tril(inverse, -1).T
-    weights = inverse / -inverse.diagonal()
+    weights: Floats = inverse.T  # the same, being symmetric, and its rows lie together
+    weights /= -weights.diagonal()
     np.fill_diagonal(weights, 0)
-    return np.ascontiguousarray(weights, np.float32)
+    return weights
 
 
 def shrunk_cosine(gram: Gram) -> Floats:
@@ -135,12 +136,17 @@ def shrunk_cosine(gram: Gram) -> Floats:
 def _strongest(name: str, weights: Floats, most: int) -> ItemModel:
     """Keep the ``most`` strongest of each row, for or against; equal ones in the order of columns."""
     width = min(most, weights.shape[1])
-    strength = np.abs(weights)
-    ids = np.sort(np.argpartition(-strength, width - 1, axis=1)[:, :width], axis=1)
-    order = np.argsort(-np.take_along_axis(strength, ids, 1), axis=1, kind="stable")
-    ids = np.take_along_axis(ids, order, 1)
-    scores = np.take_along_axis(weights, ids, 1).astype(np.float16)
-    return ItemModel(name, np.where(scores != 0, ids, -1).astype(np.int16), scores)
+    ids = np.empty((len(weights), width), np.int16)
+    scores = np.empty((len(weights), width), np.float16)
+    for start in range(0, len(weights), BLOCK):
+        block = weights[start : start + BLOCK]
+        strength = np.abs(block)
+        kept = np.sort(np.argpartition(-strength, width - 1, axis=1)[:, :width], axis=1)
+        order = np.argsort(-np.take_along_axis(strength, kept, 1), axis=1, kind="stable")
+        kept = np.take_along_axis(kept, order, 1)
+        scores[start : start + BLOCK] = found = np.take_along_axis(block, kept, 1)
+        ids[start : start + BLOCK] = np.where(found != 0, kept, -1)
+    return ItemModel(name, ids, scores)
 
 
 def by_rows(models: Sequence[ItemModel], rows: npt.NDArray[np.int64], size: int) -> dict[str, NeighbourLists]:

@@ -7,7 +7,7 @@ import pytest
 
 from stream.catalogue import Catalogue, item_text
 from stream.events.schema import ItemRecord
-from stream.hashing import HashIndex, hash_texts
+from stream.hashing import HashIndex, hash_text, hash_texts
 
 
 @pytest.fixture
@@ -122,3 +122,22 @@ def test_of_an_item_without_an_entry_there_is_no_fragment_until_it_comes(catalog
     assert catalogue.fragment(row) == b""
     catalogue.upsert([lamp(title="Torch")])
     assert catalogue.fragment(row) == b'{"item_id":"a","title":"Torch"}'
+
+
+def test_a_blocked_item_may_not_be_listed_available_or_not() -> None:
+    catalogue = Catalogue(HashIndex(), 2)
+    catalogue.upsert([lamp(blocked=True)])
+    assert catalogue.available.tolist() == [False]
+    catalogue.upsert([lamp()])
+    assert catalogue.available.tolist() == [True]
+
+
+def test_categories_stand_beside_the_items() -> None:
+    catalogue = Catalogue(HashIndex(), 2)
+    catalogue.upsert([lamp(category="Home"), ItemRecord(item_id="b")])
+    assert catalogue.category.tolist() == [hash_text("Home"), 0]
+    catalogue.upsert([lamp(category="")])
+    assert catalogue.category.tolist() == [0, 0]
+    catalogue.upsert([lamp(category="Home")])
+    catalogue.remove(["a"])
+    assert catalogue.category[0] == 0
