@@ -1,48 +1,53 @@
 """The worker: events in, lists out, exactly once.
 
-One thread, one round after the other: collect a batch, run the pipeline, commit everything in one
-transaction, fold the model log, decide if the learner's role is here. What a commit holds, in its order,
-stands in ``_commit``.
+Two threads. This one polls, commits, and never waits for long, or the group would take its partitions away. The other,
+behind a ``Lane``, owns catalogue, model and profiles (``Processor``) and does one job at a time: process a batch,
+settle what became of its transaction, restore partitions. One batch is under way; the next collects meanwhile.
 """
 
 from __future__ import annotations
 
 import threading
-import uuid
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import structlog
 
-from consumers.following import CatalogueFollower, EntryWriter, ModelFollower, coordinates
+from consumers.collecting import Collector
+from consumers.committing import Batch, BatchTransaction, Transaction, commit
+from consumers.lane import Lane
 from consumers.learner import LearnerRole
-from stream.broker.interface import Broker, Records
+from consumers.processing import Moves, Processor, Restored
+from stream.broker.interface import Broker
 from stream.broker.topics import Topics, ensure_topics
-from stream.catalogue import Catalogue
 from stream.clock import Clock
 from stream.config import Settings
 from stream.encoder import TextEncoder
 from stream.errors import TransactionAborted
-from stream.events.dead_letters import dead_letter_record
-from stream.hashing import HashIndex
 from stream.model import Model
-from stream.pipeline import Outcome, Pipeline
-from stream.profiles.layout import RowLayout
+from stream.pipeline import Outcome
 from stream.profiles.table import ProfileTable
 
 log = structlog.get_logger()
 
 # How long one look for events waits when there are none; also how late a stop signal may be noticed.
 IDLE_S = 0.2
-# A changelog that brings nothing for so long, while it must, belongs to a broker that is away.
-SILENCE_S = 60.0
-# How long a worker waits to read its own delta before it makes the next lists without. It comes within
-# milliseconds, unless another worker died in an open transaction and holds the log back.
-OWN_DELTA_S = 1.0
-# Idle profiles are looked for this often: a look reads the time of every row, and who is idle for a year can wait.
-SWEEP_EVERY_S = 600.0
+# How often this thread polls while the other works; also how late a rebalance may be noticed then.
+BUSY_S = 0.01
+# How long partitions that are to go wait for their batch under way: one takes well under a second, unless it stands
+# still, and then others should not wait for it. At most half of kafka.max_poll_interval_ms.
+REVOKE_S = 5.0
+# How long a stop waits for the batch under way before it leaves it to the next owner.
+STOP_S = 10.0
+
+
+class Closable(Protocol):
+    """Holds connections."""
+
+    def close(self) -> None:
+        """Give them back."""
+        ...
 
 
 class Worker:
@@ -60,35 +65,37 @@ class Worker:
         self.topics = Topics(settings.kafka)
         self._on_commit = on_commit
         ensure_topics(broker, self.topics, settings.kafka)
-        index = HashIndex()
-        self.catalogue = Catalogue(index, encoder.dimensions)
-        self.model = Model(settings, index, encoder.dimensions)
-        self.profiles = ProfileTable(
-            RowLayout.of(
-                settings.profiles,
-                settings.recommending.k,
-                encoder.dimensions,
-                encoder.encoder_id,
-                settings.kafka.generation,
-            )
-        )
-        self.pipeline = Pipeline(settings, encoder, self.catalogue)
+        worker = settings.worker
         self._epochs: dict[int, int] = {}  # of the partitions assigned now
         self._epoch = 0
-        self._collected: list[Records] = []
-        self._active_at = clock.monotonic()  # when records were last taken in, or partitions restored
-        self._swept_at = clock.monotonic()
-        self._own = -1  # number of the last entry of ours that stands in the model log
-        instance = settings.worker.instance
+        self._restored: set[int] = set()  # of these; the others wait for their profiles
+        self._gone: list[int] = []  # partitions that the processor has to hear of, and those that came
+        self._came: dict[int, int] = {}
+        self._held: set[int] = set()  # paused
+        self._collector = Collector(self.topics.events.name, worker.micro_batch, worker.linger_ms / 1000)
+        self._batch: Batch | None = None  # under way
+        self._idle = False  # whether there is nothing under way that somebody waits for
+        self._aborts = 0  # of batches, one after the other
+        self._closing = False
+        self._active_at = clock.monotonic()  # when something last happened
         # First of all: it fences a predecessor of the same name, and ends what that left open.
-        self._producer = broker.transactional_producer(self.topics.transactional_id(instance))
-        self._items = CatalogueFollower(broker, self.topics, self.catalogue)
-        self._model_log = ModelFollower(broker, self.topics, self.model)
-        self._entries = EntryWriter(f"{instance}/{uuid.uuid4().hex[:12]}")
-        self._catch_up()
+        self._producer = broker.transactional_producer(self.topics.transactional_id(worker.instance))
+        self._processor = Processor(settings, broker, self.topics, encoder, clock)
+        self._processor.catch_up()
+        self._lane: Lane[Transaction | Restored | None] = Lane("processing")
         # Members of groups last: from here on they have to be polled.
-        self._learner = LearnerRole(settings, broker, self.topics, self.catalogue, self._entries, clock)
+        self._learner = LearnerRole(broker, self.topics)
         self._consumer = broker.subscribe(self.topics.events.name, self.topics.group("workers"), self)
+
+    @property
+    def model(self) -> Model:
+        """The model as folded now. The processing thread's: to be read while it rests."""
+        return self._processor.model
+
+    @property
+    def profiles(self) -> ProfileTable:
+        """The profiles of the partitions here. The processing thread's: to be read while it rests."""
+        return self._processor.profiles
 
     def run(self, stop: threading.Event, idle_s: float | None = None) -> None:
         """Work until ``stop`` is set, or until no event has come for ``idle_s`` seconds.
@@ -101,167 +108,171 @@ class Worker:
         while not stop.is_set():
             self.step()
             if idle_s is not None and self.clock.monotonic() - self._active_at > idle_s:
-                return
+                break
+        self._finish_within(STOP_S)
 
-    def step(self) -> int:
-        """One round; how many records it took in."""
-        records = self._collect()
-        self._items.poll()
-        self.pipeline.encode_catalogue()
-        if len(records):
-            self._process(records)
+    def step(self) -> bool:
+        """One turn: poll, commit what is ready, begin what is due; whether anything is under way."""
+        had_work = not self._idle
+        rested = self._poll()
+        if self._lane.busy and self._lane.wait(BUSY_S):
+            self._finish()
+        if not self._lane.busy:
+            self._begin(rested)
+        busy = had_work or not self._idle or len(self._collector) > 0
+        if busy:
             self._active_at = self.clock.monotonic()
-        else:
-            self._model_log.poll(0.0)
-        self._decide()
-        return len(records)
+        return busy
 
     def close(self) -> None:
-        """Leave the groups and give connections back; what was collected and not committed is read by others.
+        """Leave the groups and give connections back; what is not committed is read by others.
 
         All of it is tried, also where a part fails; raises what the first failing one raised.
         """
+        self._closing = True
         failures: list[Exception] = []
-        for part in (self._consumer, self._learner, self._producer, self._model_log, self._items):
+        parts: list[Closable] = [self._consumer, self._learner, self._producer, self._processor]
+        if self._lane.busy and not self._lane.wait(STOP_S):
+            parts.pop()  # the other thread stands still in what it does, and its connections are its own
+        for part in parts:
             try:
                 part.close()
             except Exception as failure:  # noqa: BLE001 - raised below, or said here
                 log.error("closing failed", part=type(part).__name__, error=str(failure))
                 failures.append(failure)
+        self._lane.close()
         if failures:
             raise failures[0]
 
     def lag(self) -> int:
-        """Records of the assigned partitions that are not processed yet."""
-        return sum(self._consumer.lag().values())
+        """Records of the assigned partitions that are not committed yet."""
+        under_way = len(self._batch.records) if self._batch else 0
+        return sum(self._consumer.lag().values()) + len(self._collector) + under_way
 
     def assigned(self, partitions: Sequence[int]) -> None:
-        """Restore the profiles of ``partitions`` from the changelog, to its end."""
-        started = self.clock.monotonic()
-        before = len(self.profiles)
-        with closing(
-            self.broker.reader(self.topics.profiles.name, dict.fromkeys(partitions, 0))
-        ) as changelog:
-            for records in changelog.read_to_end(SILENCE_S):
-                for partition in np.unique(records.partition):
-                    part = records.select(records.partition == partition)
-                    self.profiles.restore(int(partition), part.keys, part.values)
+        """Let ``partitions`` wait until their profiles are restored."""
         self._epoch += 1
-        self._epochs.update(dict.fromkeys(partitions, self._epoch))
-        self._active_at = self.clock.monotonic()
-        log.info(
-            "partitions assigned",
-            partitions=list(partitions),
-            profiles=len(self.profiles) - before,
-            seconds=round(self.clock.monotonic() - started, 2),
-        )
+        came = dict.fromkeys(partitions, self._epoch)
+        self._epochs.update(came)
+        self._came.update(came)
+        self._held.difference_update(partitions)  # whatever was paused in an earlier epoch
+        self._hold()
+        log.info("partitions assigned", partitions=list(partitions))
 
     def revoked(self, partitions: Sequence[int]) -> None:
-        """Let go of ``partitions``: what is collected of them is left to the next owner, who reads it again."""
-        gone = list(partitions)
-        self._collected = [r.select(~np.isin(r.partition, gone)) for r in self._collected]
-        for partition in gone:
-            self._epochs.pop(partition, None)
-        self.profiles.drop(gone)
-        log.info("partitions revoked", partitions=gone)
+        """Let go of ``partitions``: what is not committed of them is left to the next owner, who reads it again."""
+        try:
+            if self._batch is not None and not self._closing and self._batch.epochs.keys() & set(partitions):
+                self._finish_within(min(REVOKE_S, self.settings.kafka.max_poll_interval_ms / 2000))
+        finally:
+            self.lost(partitions)
 
     def lost(self, partitions: Sequence[int]) -> None:
-        """As ``revoked``: nothing uncommitted is kept in either case."""
-        self.revoked(partitions)
+        """As ``revoked``, but nothing can be committed for ``partitions`` any more."""
+        gone = list(partitions)
+        self._collector.discard(gone)
+        for partition in gone:
+            self._epochs.pop(partition, None)
+            self._came.pop(partition, None)
+        self._restored.difference_update(gone)
+        self._held.difference_update(gone)
+        self._gone += gone
+        log.info("partitions revoked", partitions=gone)
 
-    def _catch_up(self) -> None:
-        self._items.catch_up()
-        encoded = self.pipeline.encode_catalogue()
-        self._model_log.catch_up()
-        log.info("caught up", items=len(self.catalogue), encoded=encoded, model_version=self.model.version)
+    def _poll(self) -> bool:
+        """Read what has come, wait for it only where there is nothing else to do; whether it waited in vain."""
+        wait = 0.0
+        if not self._lane.busy:
+            wait = min(IDLE_S, self._collector.due_in(self.clock.monotonic()))
+        records = self._consumer.poll(self._collector.room(), wait)
+        self._collector.add(records)
+        self._hold()
+        return wait > 0 and not len(records)
 
-    def _collect(self) -> Records:
-        """A batch: full, or open for the linger time, or nothing after a short wait."""
-        worker = self.settings.worker
-        closes: float | None = None
-        while True:
-            room = worker.micro_batch - sum(map(len, self._collected))
-            left = IDLE_S if closes is None else closes - self.clock.monotonic()
-            if room <= 0 or left <= 0:
-                break
-            got = self._consumer.poll(room, left)
-            if len(got):
-                self._collected.append(got)
-                closes = closes or self.clock.monotonic() + worker.linger_ms / 1000
-            elif closes is None:
-                break
-        batch, self._collected = Records.concat(self.topics.events.name, self._collected), []
-        return batch
+    def _hold(self) -> None:
+        """Pause what waits for its profiles, and all while too much waits; resume the rest."""
+        full = self._collector.is_full()
+        wanted = set(self._epochs) if full else self._epochs.keys() - self._restored
+        if pause := wanted - self._held:
+            self._consumer.pause(sorted(pause))
+        if resume := self._held - wanted:
+            self._consumer.resume(sorted(resume))
+        self._held = wanted
 
-    def _process(self, records: Records) -> None:
-        self.profiles.begin()
-        try:
-            outcome = self.pipeline(records, self._epochs, self.profiles, self.model)
-            idle = self._sweep(outcome)
-            self._commit(records, outcome, idle)
-        except TransactionAborted as aborted:
-            self.profiles.rollback()
-            log.warning("commit aborted; the batch will be read again", reason=str(aborted))
-            first = records.first_offsets()
-            self._consumer.seek({p: first[p] for p in first if p in self._consumer.assignment()})
-            return
-        except BaseException:
-            self.profiles.rollback()
-            raise
-        self.profiles.commit()
-        if len(idle):
-            self.profiles.forget(idle)
-        self._fold_own()
-        self._on_commit(outcome)
+    def _begin(self, rested: bool) -> None:
+        """Give the other thread what is to be done next, if anything is."""
+        self._idle = False
+        now = self.clock.monotonic()
+        if self._gone or self._came:
+            moves = Moves(self._gone, self._came)
+            self._gone, self._came = [], {}
+            self._lane.start(lambda: self._processor.move(moves))
+        elif self._collector.due_in(now) == 0:
+            records = self._collector.take(now)
+            partitions = np.unique(records.partition).tolist()
+            batch = self._batch = Batch(records, {p: self._epochs[p] for p in partitions})
+            self._lane.start(lambda: self._processor.process(batch))
+        elif self._epochs.keys() != self._restored:
+            self._lane.start(self._processor.restore)
+        else:
+            self._idle = True
+            decide = self._learner.is_here()
+            if rested:
+                self._lane.start(lambda: self._processor.attend(decide))
 
-    def _sweep(self, outcome: Outcome) -> npt.NDArray[np.int64]:
-        """Rows of users who have been idle for too long, now and then; tombstones end them in the changelog."""
-        if self.clock.monotonic() - self._swept_at < SWEEP_EVERY_S:
-            return np.empty(0, np.int64)
-        self._swept_at = self.clock.monotonic()
-        idle = np.setdiff1d(self.profiles.idle(self.settings.profiles.ttl_ms), outcome.touched.rows)
-        log.info("idle profiles forgotten", profiles=len(idle))
-        return idle
+    def _finish(self) -> None:
+        """Take what the other thread has done: commit it, or process partitions that are restored."""
+        done = self._lane.result()
+        if isinstance(done, Restored):
+            self._restored |= {p for p, epoch in done.epochs.items() if self._epochs.get(p) == epoch}
+            # What has gathered in the log meanwhile comes in full batches.
+            self._collector.pace(self.clock.monotonic())
+            self._hold()
+        elif done is not None:
+            self._commit(done)
 
-    def _commit(self, records: Records, outcome: Outcome, idle: npt.NDArray[np.int64]) -> None:
-        """One transaction: lists, profile rows, dead letters, consumed offsets, and last the delta."""
-        topics, touched, producer = self.topics, outcome.touched, self._producer
-        users: list[bytes | None] = [outcome.events.user_id[i].encode() for i in touched.last_event]
-        dead = outcome.dead
-        producer.begin()
-        producer.send(topics.recommendations.name, touched.partition, users, list(outcome.lists))
-        producer.send(
-            topics.profiles.name,
-            touched.partition,
-            self.profiles.keys(touched.rows),
-            self.profiles.serialise(touched.rows),
-        )
-        producer.send(
-            topics.profiles.name, self.profiles.partitions(idle), self.profiles.keys(idle), [None] * len(idle)
-        )
-        producer.send(
-            topics.dead_letters.name,
-            0,
-            [coordinates(records, letter.row) for letter in dead],
-            [dead_letter_record(records, letter) for letter in dead],
-        )
-        producer.send_offsets(self._consumer, records.next_offsets())
-        parts = self._entries.parts(outcome.delta)
-        producer.send(topics.model_updates.name, 0, [None] * len(parts), parts)
-        producer.commit()
-
-    def _decide(self) -> None:
-        """Write all decisions that are due, if the learner's role is here, each made on what came of the one before."""
-        if not self._learner.is_here():
-            return
-        # A model without what was written last would lead to the same decision again.
-        while self._model_log.has(self._entries.sender, self._own):
-            if not self._learner.act(self._producer, self.model, self._items):
+    def _finish_within(self, seconds: float) -> None:
+        """Wait for what is under way, and commit it, unless it takes longer."""
+        deadline = self.clock.monotonic() + seconds
+        while self._lane.busy and not self._idle:
+            if not self._lane.wait(max(0.0, deadline - self.clock.monotonic())):
+                log.warning("what is under way is not waited for any longer", seconds=seconds)
                 return
-            self._fold_own()
+            self._finish()
 
-    def _fold_own(self) -> None:
-        """Fold up to what was committed just now."""
-        self._own = self._entries.sequence
-        if not self._model_log.wait_for(self._entries.sender, self._own, self.clock, OWN_DELTA_S):
-            log.warning("own delta not read back yet; the model log is held back", version=self.model.version)
+    def _commit(self, transaction: Transaction) -> None:
+        """Commit ``transaction`` if all of its partitions are here as they were; let the processor know."""
+        self._idle = False
+        batch, self._batch = self._batch, None
+        committed = False
+        try:
+            if batch is None or self._is_current(batch):
+                consumer = self._learner.member if batch is None else self._consumer
+                commit(self._producer, consumer, transaction)
+                committed = True
+                self._aborts = 0
+        except TransactionAborted as aborted:
+            self._note_abort(aborted)
+        except BaseException:
+            self._settle(transaction, False)
+            self._lane.wait(STOP_S)
+            raise
+        if batch is not None and not committed:
+            mine = [self._epochs.get(p) == epoch for p, epoch in batch.epochs.items()]
+            kept = [p for p, current in zip(batch.epochs, mine, strict=True) if current]
+            self._collector.put_back(batch.records.select(np.isin(batch.records.partition, kept)))
+        self._settle(transaction, committed)
+        if committed and isinstance(transaction, BatchTransaction):
+            self._on_commit(transaction.outcome)
+
+    def _note_abort(self, aborted: TransactionAborted) -> None:
+        self._aborts += 1
+        log.warning("commit aborted; it is done again", reason=str(aborted))
+
+    def _settle(self, transaction: Transaction, committed: bool) -> None:
+        decide = committed and self._learner.is_here()
+        self._lane.start(lambda: self._processor.settle(transaction, committed, decide))
+
+    def _is_current(self, batch: Batch) -> bool:
+        """Whether nothing of ``batch`` went to another worker since, not even for a while."""
+        return all(self._epochs.get(p) == epoch for p, epoch in batch.epochs.items())

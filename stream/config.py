@@ -244,8 +244,16 @@ class WorkerSettings(Section):
 
     # Stable over restarts, one per running worker.
     instance: str = Field(default="worker-1", pattern=r"^[a-zA-Z0-9._-]+$")
-    micro_batch: int = Field(default=2_048, ge=1)  # events in a batch, and in a transaction, at most
-    linger_ms: int = Field(default=100, ge=0)  # a batch closes this long after its first event, full or not
+    # Events in a batch, and in a transaction, at most. Larger ones cost less per event, take longer to do again after
+    # an abort, and give a user with several events fewer lists.
+    micro_batch: int = Field(default=2_048, ge=1)
+    # Between the beginnings of two batches, unless one is full: the interval of commits. An event that comes after so
+    # long a silence is processed at once. At 0 a trickle of events has a transaction for each, of a few milliseconds.
+    linger_ms: int = Field(default=100, ge=0)
+    # Records that make processing fail go to the dead letters, unless there are more than so many within the window:
+    # then the worker stops, since the fault is hardly theirs. 0: it stops at the first.
+    max_poison: int = Field(default=10, ge=0)
+    poison_window_ms: int = Field(default=600_000, ge=1_000)
     # The learner refreshes labels and weights after so many events; a decision costs 50 ms off the hot path.
     learn_every: int = Field(default=5_000, ge=1)
     # Each list names every offset it took in: for audits of exactly-once; makes lists longer.

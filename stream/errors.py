@@ -8,6 +8,7 @@
     ├── FormatError              bytes of a state topic are not what their format version promises
     ├── EncoderError             a model cannot be loaded or does not answer as an encoder
     ├── NotReady                 asked of a model for what it has not learnt yet
+    ├── ProcessingFailed         one record after the other makes processing fail: stop, a human has to look
     └── BrokerError              the border to Kafka
         ├── BrokerUnavailable    nobody answers, or not in time: try again later
         ├── TopicMismatch        a topic is missing or has the wrong number of partitions
@@ -42,6 +43,10 @@ class EncoderError(ShoalError):
 
 class NotReady(ShoalError):
     """A model was asked for what it has not learnt yet."""
+
+
+class ProcessingFailed(ShoalError):
+    """So many records make processing fail that they are hardly to blame."""
 
 
 class BrokerError(ShoalError):

@@ -46,6 +46,11 @@ class Records:
     def __len__(self) -> int:
         return len(self.values)
 
+    @property
+    def size(self) -> int:
+        """Bytes of all values."""
+        return sum(len(value) for value in self.values if value is not None)
+
     @classmethod
     def empty(cls, topic: str) -> Records:
         """No records of ``topic``."""

@@ -24,7 +24,7 @@ def test_four_workers_have_the_same_clusters(
     assert sum(len(worker.profiles) > 0 for worker in workers) > 1
     shoal.check_exactly_once()
     for worker in workers:
-        worker._model_log.catch_up()
+        worker._processor.catch_up()
     first = workers[0].model
     assert len(first.clusters.ids) == 4
     for model in (worker.model for worker in workers[1:]):

@@ -87,7 +87,7 @@ def test_another_worker_goes_on_after_one_died_in_an_open_transaction(
 def test_a_survivor_that_holds_partitions_works_on_while_the_model_log_is_held_back(
     service: Callable[..., Any], log: SyntheticLog, events: list[EventRecord], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("consumers.worker.OWN_DELTA_S", 0.1)
+    monkeypatch.setattr("consumers.processing.OWN_DELTA_S", 0.1)
     shoal = service(partitions=2, worker={"micro_batch": 20}, kafka={"transaction_timeout_ms": 5_000})
     shoal.load(log.items)
     survivor = shoal.thread("two")

@@ -55,7 +55,7 @@ def run(settings: Settings, workers: int, log: SyntheticLog) -> list[Worker]:
         publisher.send(topics.events.name, [e.key() for e in part], [e.to_json() for e in part])
         drain(made)
     for worker in made:
-        worker._model_log.catch_up()
+        worker._processor.catch_up()
     return made
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from consumers.worker import SWEEP_EVERY_S, Worker
+from consumers.processing import SWEEP_EVERY_S
+from consumers.worker import Worker
 from stream.broker.interface import Records
 from stream.broker.memory import MemoryBroker
 from stream.broker.topics import Topics, ensure_topics
@@ -42,6 +43,12 @@ def broker(settings: Settings) -> MemoryBroker:
     return broker
 
 
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for events that are not coming."""
+    monkeypatch.setattr("consumers.worker.IDLE_S", 0.002)
+
+
 @pytest.fixture
 def worker(settings: Settings, broker: MemoryBroker) -> Iterator[Worker]:
     worker = Worker(settings, broker, HashingEncoder(32), Ticking())
@@ -49,11 +56,15 @@ def worker(settings: Settings, broker: MemoryBroker) -> Iterator[Worker]:
     worker.close()
 
 
+def drain(worker: Worker) -> None:
+    while worker.step() or worker.lag():
+        pass
+
+
 def visit(broker: MemoryBroker, worker: Worker, user: str, day: float) -> None:
     event = EventRecord(user_id=user, action="view", item_id="i", timestamp=START_MS + round(day * DAY_MS))
     broker.publisher().send(worker.topics.events.name, [event.key()], [event.to_json()])
-    while not worker.step():
-        pass
+    drain(worker)
 
 
 def changelog(broker: MemoryBroker, worker: Worker) -> dict[int, bool]:
@@ -98,7 +109,7 @@ def test_a_profile_that_ended_starts_anew(settings: Settings, broker: MemoryBrok
     visit(broker, worker, "eve", 20.1)
     worker.close()
     again = Worker(settings, broker, HashingEncoder(32), Ticking())
-    again.step()
+    drain(again)
     assert users(again) == {hash_text("eve")}
     visit(broker, again, "ann", 21)
     assert again.profiles.rows["user_seq"][: len(again.profiles)].tolist() == [2, 1]

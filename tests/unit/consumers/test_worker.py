@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import Counter, defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,174 +13,20 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
-from consumers.worker import Worker
-from producers.synthetic import SyntheticLog, SyntheticSettings
-from stream.broker.interface import Records
-from stream.broker.memory import MemoryBroker, MemoryTransactionalProducer
-from stream.broker.topics import Topics, ensure_topics
-from stream.clock import SystemClock
+import consumers.worker
+from consumers.committing import DecisionTransaction, Transaction
+from producers.synthetic import SyntheticLog
 from stream.config import Settings
-from stream.encoder.hashing import HashingEncoder
-from stream.entries import Delta, decode_entry
-from stream.errors import Fenced, TransactionAborted
+from stream.errors import Fenced
 from stream.events.dead_letters import parse_dead_letter
-from stream.events.schema import EventRecord, ItemRecord
-from stream.wire import Assembler
+from stream.events.schema import EventRecord
+from tests.unit.consumers.cluster import PARTITIONS, STEPS, Breaking, Cluster, check_exactly_once, drain
 
 SCHEMAS = Path(__file__).parents[3] / "docs" / "schemas"
-PARTITIONS = 3
-# Where a commit can break: the sends in their order, then the offsets, then the commit itself.
-STEPS = ["begin", "recommendations", "profiles", "dead-letters", "send_offsets", "model-updates", "commit"]
-
-
-@dataclass
-class Breaking:
-    """A transactional producer that aborts once, at a chosen step of the n-th transaction."""
-
-    inner: MemoryTransactionalProducer
-    step: str
-    at: int
-    error: type[Exception] = TransactionAborted
-    transactions: int = 0
-    broken: list[str] = field(default_factory=list)
-
-    def _reach(self, step: str) -> None:
-        if self.transactions == self.at and step == self.step and not self.broken:
-            self.broken.append(step)
-            if step != "begin":
-                self.inner.abort()
-            raise self.error(f"broken at {step}")
-
-    def begin(self) -> None:
-        self.transactions += 1
-        self._reach("begin")
-        self.inner.begin()
-
-    def send(self, topic: str, *columns: Any) -> None:
-        self._reach(topic.rsplit(".", 1)[-1])
-        self.inner.send(topic, *columns)
-
-    def send_offsets(self, *args: Any) -> None:
-        self._reach("send_offsets")
-        self.inner.send_offsets(*args)
-
-    def commit(self) -> None:
-        self._reach("commit")
-        self.inner.commit()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)
 
 
 def schema(name: str) -> Draft202012Validator:
     return Draft202012Validator(json.loads((SCHEMAS / f"{name}.schema.json").read_text()))
-
-
-class Cluster:
-    """A broker with a catalogue and events, the workers on it, and what comes out."""
-
-    def __init__(self, settings: Settings, partitions: int = PARTITIONS) -> None:
-        kafka = settings.kafka.model_copy(update={"partitions": partitions})
-        worker = settings.worker.model_copy(update={"provenance": True})
-        self.settings = settings.model_copy(update={"kafka": kafka, "worker": worker})
-        self.broker = MemoryBroker()
-        self.topics = Topics(kafka)
-        ensure_topics(self.broker, self.topics, kafka)
-        self._workers: list[Worker] = []
-
-    def worker(self, instance: str = "w", **changes: object) -> Worker:
-        settings = self.settings.worker.model_copy(update={"instance": instance} | changes)
-        worker = Worker(
-            self.settings.model_copy(update={"worker": settings}),
-            self.broker,
-            HashingEncoder(32),
-            SystemClock(),
-        )
-        self._workers.append(worker)
-        return worker
-
-    def close(self) -> None:
-        for worker in self._workers:
-            worker.close()
-
-    def feed(self, events: list[EventRecord | bytes]) -> None:
-        keys = [event.key() if isinstance(event, EventRecord) else None for event in events]
-        values = [event.to_json() if isinstance(event, EventRecord) else event for event in events]
-        self.broker.publisher().send(self.topics.events.name, keys, values)
-
-    def load(self, items: list[ItemRecord]) -> None:
-        keys, values = [item.key() for item in items], [item.to_json() for item in items]
-        self.broker.publisher().send(self.topics.items.name, keys, values)
-
-    def read(self, topic: str) -> Records:
-        return Records.concat(topic, list(self.broker.reader(topic, "earliest").read_to_end(1.0)))
-
-    def lists(self) -> list[tuple[int, dict[str, Any]]]:
-        records = self.read(self.topics.recommendations.name)
-        return [
-            (int(p), json.loads(v or b"")) for p, v in zip(records.partition, records.values, strict=True)
-        ]
-
-    def deltas(self) -> list[Delta]:
-        assembler = Assembler()
-        wholes = map(assembler.add, (v or b"" for v in self.read(self.topics.model_updates.name).values))
-        entries = [decode_entry(whole.data) for whole in wholes if whole is not None]
-        return [entry for entry in entries if isinstance(entry, Delta)]
-
-
-def drain(*workers: Worker) -> None:
-    """Let all work in turns until none has anything to do."""
-    idle = 0
-    while idle < 2 * len(workers):
-        for worker in workers:
-            idle = 0 if worker.step() else idle + 1
-
-
-def check_exactly_once(cluster: Cluster, fed: int) -> None:
-    """Every offset is in one list or one delta of what was read, and users' lists are numbered without a gap."""
-    offsets: Counter[tuple[int, int]] = Counter()
-    numbers: dict[tuple[int, str], list[int]] = defaultdict(list)
-    for partition, made in cluster.lists():
-        assert made["source"]["partition"] == partition
-        offsets.update((partition, offset) for offset in made["source"]["offsets"])
-        numbers[partition, made["user_id"]].append(made["user_seq"])
-    dead = [
-        parse_dead_letter(value or b"") for value in cluster.read(cluster.topics.dead_letters.name).values
-    ]
-    offsets.update((letter.partition, letter.offset) for letter in dead)
-    ends = {p: end for p, (_, end) in cluster.broker.offsets(cluster.topics.events.name).items()}
-    assert sum(ends.values()) == fed
-    assert offsets == Counter((p, offset) for p, end in ends.items() for offset in range(end))
-    assert all(got == list(range(1, len(got) + 1)) for got in numbers.values())
-    covered: Counter[tuple[int, int]] = Counter()
-    for delta in cluster.deltas():
-        for p, (first, last) in delta.offsets.items():
-            covered.update((p, offset) for offset in range(first, last + 1))
-    assert covered == offsets
-
-
-@pytest.fixture(scope="module")
-def log() -> SyntheticLog:
-    return SyntheticLog(SyntheticSettings(users=50, items=60, events=1_200, seed=3))
-
-
-@pytest.fixture(scope="module")
-def events(log: SyntheticLog) -> list[EventRecord]:
-    return list(log.events())
-
-
-@pytest.fixture
-def cluster(small_settings: Settings, log: SyntheticLog, quick: None) -> Iterator[Cluster]:
-    made = Cluster(small_settings)
-    made.load(log.items)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits for events that are not coming."""
-    monkeypatch.setattr("consumers.worker.IDLE_S", 0.002)
 
 
 def test_what_goes_in_comes_out(cluster: Cluster, events: list[EventRecord]) -> None:
@@ -279,7 +124,7 @@ def test_two_workers_share_the_partitions_and_fold_one_model(
     assert two._consumer.assignment()
     check_exactly_once(cluster, len(events))
     for worker in (one, two):
-        worker._model_log.catch_up()
+        worker._processor.catch_up()
     assert one.model.version == two.model.version
     assert one.model.counts == two.model.counts
     assert one.model.clusters.labels == two.model.clusters.labels != {}
@@ -310,37 +155,42 @@ def test_a_partition_that_moves_takes_its_profiles_along(cluster: Cluster, event
 def test_what_is_collected_of_a_partition_that_goes_is_left_to_its_next_owner(
     cluster: Cluster, events: list[EventRecord]
 ) -> None:
-    one = cluster.worker("one", linger_ms=50, micro_batch=1_000)
-    cluster.feed([*events[:300]])
-    poll, second = one._consumer.poll, []
-
-    def poll_as_another_joins(limit: int, timeout: float) -> Records:
-        got = poll(limit, timeout)
-        if len(got) and not second:
-            second.append(cluster.worker("two"))
-        return got
-
-    one._consumer.poll = poll_as_another_joins  # type: ignore[method-assign]
-    collected = one._collect()
+    one = cluster.worker("one", linger_ms=200, micro_batch=1_000)
+    drain(one)
+    cluster.feed([*events[:10]])
+    drain(one)
+    cluster.feed([*events[10:300]])
+    one.step()
+    assert len(one._collector) == 290  # it is too soon after the batch before
+    two = cluster.worker("two")
+    one.step()
     assert len(one._consumer.assignment()) == 2
-    assert len(collected)
-    assert set(collected.partition.tolist()) <= one._consumer.assignment() != set(range(PARTITIONS))
-    one._process(collected)
-    drain(one, *second)
+    collected = one._collector.take(0.0)
+    assert set(collected.partition.tolist()) == one._consumer.assignment()
+    one._collector.put_back(collected)
+    drain(one, two)
     check_exactly_once(cluster, 300)
 
 
-def test_a_member_that_was_expelled_commits_nothing(cluster: Cluster, events: list[EventRecord]) -> None:
+def commit_after(action: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ``action`` happen before the next commit."""
+    commit, due = consumers.worker.commit, [action]
+
+    def late(*args: Any) -> None:
+        while due:
+            due.pop()()
+        commit(*args)
+
+    monkeypatch.setattr("consumers.worker.commit", late)
+
+
+def test_a_member_that_was_expelled_commits_nothing(
+    cluster: Cluster, events: list[EventRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
     one = cluster.worker("one")
+    drain(one)
     cluster.feed([*events[:300]])
-    commit = one._commit
-
-    def expelled(*batch: Any) -> None:
-        one._commit = commit  # type: ignore[method-assign]
-        cluster.broker.expel(one._consumer)
-        commit(*batch)
-
-    one._commit = expelled  # type: ignore[method-assign]
+    commit_after(lambda: cluster.broker.expel(one._consumer), monkeypatch)
     drain(one)
     check_exactly_once(cluster, 300)
 
@@ -374,40 +224,49 @@ def test_refused_commits_are_made_again(cluster: Cluster, events: list[EventReco
     assert worker.model.counts["events"] == 300
 
 
-def test_a_decision_that_is_aborted_is_made_again(cluster: Cluster, events: list[EventRecord]) -> None:
+def test_a_decision_that_is_aborted_is_made_again(
+    cluster: Cluster, events: list[EventRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
     worker = cluster.worker()
-    act, refused = worker._learner.act, []
+    commit, refused = consumers.worker.commit, []
 
-    def act_once_in_vain(*args: Any) -> bool:
-        # Only a decision commits here, so that it alone is refused.
-        cluster.broker.refuse_commits = 0 if refused else 1
-        decided = act(*args)
-        if not cluster.broker.refuse_commits and not refused:
-            refused.append(decided)
-        cluster.broker.refuse_commits = 0
-        return decided
+    def refuse_a_decision(producer: Any, consumer: Any, transaction: Transaction) -> None:
+        if isinstance(transaction, DecisionTransaction) and not refused:
+            refused.append(transaction.decision)
+            cluster.broker.refuse_commits = 1
+        commit(producer, consumer, transaction)
 
-    worker._learner.act = act_once_in_vain  # type: ignore[method-assign]
+    monkeypatch.setattr("consumers.worker.commit", refuse_a_decision)
     cluster.feed([*events])
     drain(worker)
-    assert refused == [False]
+    assert len(refused) == 1
     assert worker.model.clusters.labels
     check_exactly_once(cluster, len(events))
 
 
-def test_profiles_after_an_abort_are_those_before_it(cluster: Cluster, events: list[EventRecord]) -> None:
+def test_profiles_after_an_abort_are_those_before_it(
+    cluster: Cluster, events: list[EventRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
     worker = cluster.worker()
     cluster.feed([*events[:200]])
     drain(worker)
     before = worker.profiles.rows[: len(worker.profiles)].tobytes()
+    settle, seen = worker._processor.settle, []
+
+    def settle_and_look(*args: Any) -> Any:
+        following = settle(*args)
+        seen.append(worker.profiles.rows[: len(worker.profiles)].tobytes())
+        return following
+
+    monkeypatch.setattr(worker._processor, "settle", settle_and_look)
     cluster.feed([*events[200:400]])
     cluster.broker.refuse_commits = 1
-    assert worker.step() > 0
-    assert worker.profiles.rows[: len(worker.profiles)].tobytes() == before
+    drain(worker)
+    assert seen[0] == before != seen[1]
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_any_other_failure_stops_the_worker_with_its_state_as_of_the_last_commit(
+def test_a_commit_that_fails_stops_the_worker_with_its_state_as_of_the_last_one(
     cluster: Cluster, events: list[EventRecord], error: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = cluster.worker()
@@ -418,7 +277,7 @@ def test_any_other_failure_stops_the_worker_with_its_state_as_of_the_last_commit
     def fail(*args: object) -> None:
         raise error("as a test wants it")
 
-    monkeypatch.setattr("consumers.worker.dead_letter_record", fail)
+    monkeypatch.setattr("consumers.worker.commit", fail)
     cluster.feed([*events[200:300], b"{"])
     with pytest.raises(error):
         drain(worker)

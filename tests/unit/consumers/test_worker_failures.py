@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,7 +14,7 @@ from consumers.worker import Worker
 from producers.synthetic import SyntheticLog, SyntheticSettings
 from stream.broker.memory import MemoryBroker
 from stream.broker.topics import Topics, ensure_topics
-from stream.clock import ManualClock, SystemClock
+from stream.clock import SystemClock
 from stream.config import Settings
 from stream.encoder.hashing import HashingEncoder
 from stream.entries import Trained, decode_entry
@@ -33,7 +34,7 @@ def events() -> list[EventRecord]:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for what is not coming."""
     monkeypatch.setattr("consumers.worker.IDLE_S", 0.002)
-    monkeypatch.setattr("consumers.worker.OWN_DELTA_S", 0.01)
+    monkeypatch.setattr("consumers.processing.OWN_DELTA_S", 0.01)
 
 
 @pytest.fixture
@@ -81,6 +82,14 @@ def decisions(broker: MemoryBroker, settings: Settings) -> list[int]:
     return [entry.sequence for entry in entries if hasattr(entry, "sequence")]
 
 
+def drain(worker: Worker) -> None:
+    """Let ``worker`` do all there is to do, until it has looked twice and found nothing."""
+    idle = 0
+    while idle < 3:
+        idle = 0 if worker.step() else idle + 1
+        assert worker._lane.wait(10) or not worker._lane.busy
+
+
 class Obedient(Learner):
     """Decides so many times, and never again: as a drift is noticed once."""
 
@@ -98,8 +107,8 @@ def test_all_decisions_that_are_due_are_written_in_one_round(
     make: Callable[..., Worker], broker: MemoryBroker, settings: Settings
 ) -> None:
     worker = make()
-    worker._learner._learner = Obedient(3)
-    worker.step()
+    worker._processor._deciding._learner = Obedient(3)
+    drain(worker)
     assert decisions(broker, settings) == [0, 1, 2]
     assert worker.model.decisions == 3
 
@@ -108,11 +117,11 @@ def test_a_decision_whose_commit_was_aborted_is_written_in_the_next_round(
     make: Callable[..., Worker], broker: MemoryBroker, settings: Settings
 ) -> None:
     worker = make()
-    worker._learner._learner = Obedient(1)
+    worker._processor._deciding._learner = Obedient(1)
     broker.refuse_commits = 1
-    worker.step()
-    assert decisions(broker, settings) == []
-    worker.step()
+    drain(worker)
+    assert broker.refuse_commits == 0
+    drain(worker)
     assert decisions(broker, settings) == [0]
 
 
@@ -120,11 +129,18 @@ def test_a_decision_that_somebody_else_made_meanwhile_is_dropped(
     make: Callable[..., Worker], broker: MemoryBroker, settings: Settings
 ) -> None:
     worker = make()
-    worker._learner._learner = Obedient(1)
+    worker._processor._deciding._learner = Obedient(1)
+    settle = worker._processor.settle
+
+    def settle_after_another(*args: Any) -> Any:
+        worker.model.decisions += 1
+        return settle(*args)
+
+    worker._processor.settle = settle_after_another  # type: ignore[method-assign]
     broker.refuse_commits = 1
-    worker.step()
-    worker.model.decisions += 1
-    worker.step()
+    drain(worker)
+    drain(worker)
+    assert broker.refuse_commits == 0
     assert decisions(broker, settings) == []
 
 
@@ -137,16 +153,17 @@ def test_nothing_is_decided_twice_while_the_model_log_is_held_back(
 ) -> None:
     worker = make(micro_batch=50)
     feed(events[:200])
-    while worker.step():
-        pass
+    drain(worker)
     dead = broker.transactional_producer("somebody who died")
     dead.begin()
     dead.send(Topics(settings.kafka).model_updates.name, 0, [None], [b"never read"])
     version = worker.model.version
-    worker._learner._learner = Obedient(1_000)
+    worker._processor._deciding._learner = Obedient(1_000)
     feed(events[200:400])
-    taken = sum(worker.step() for _ in range(20))
-    assert taken == 200  # lists are made all the same
+    drain(worker)
+    lists = broker.offsets(Topics(settings.kafka).recommendations.name)
+    assert sum(end for _, end in lists.values()) > 0
+    assert worker.lag() == 0  # lists are made all the same
     assert worker.model.version == version
     dead.abort()
     written = decisions(broker, settings)
@@ -157,13 +174,11 @@ def test_records_of_revoked_partitions_are_not_processed(
     make: Callable[..., Worker], feed: Callable[[list[EventRecord]], None], events: list[EventRecord]
 ) -> None:
     worker = make(linger_ms=0)
+    drain(worker)
     feed(events[:100])
-    worker.step()
-    feed(events[100:200])
-    worker._collected = [worker._consumer.poll(1_000, 0.0)]
-    assert set(worker._collected[0].partition.tolist()) == {0, 1}
+    worker._collector.add(worker._consumer.poll(1_000, 0.0))
     worker.revoked([0])
-    assert set(np.unique(worker._collected[0].partition).tolist()) == {1}
+    assert np.unique(worker._collector.take(0.0).partition).tolist() == [1]
     assert worker._epochs.keys() == {1}
 
 
@@ -186,25 +201,21 @@ def test_what_fails_while_partitions_come_ends_the_run(
 
 
 def test_the_time_that_a_restore_takes_is_not_idle(
-    make: Callable[..., Worker], feed: Callable[[list[EventRecord]], None], events: list[EventRecord]
+    make: Callable[..., Worker],
+    feed: Callable[[list[EventRecord]], None],
+    events: list[EventRecord],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    clock = ManualClock()
-    worker = make(clock)
-    restore, collect = worker.assigned, worker._collect
+    worker = make()
+    restore = worker._processor.restore
 
-    def slow(partitions: Any) -> None:
-        clock.sleep(60)
-        restore(partitions)
+    def slow() -> Any:
+        time.sleep(0.5)
+        return restore()
 
-    def collecting() -> Any:
-        clock.sleep(0.1)
-        if 61 < clock.monotonic() < 61.1:  # a second after the restore
-            feed(events[:100])
-        return collect()
-
-    worker._consumer._listener.assigned = slow  # type: ignore[attr-defined]
-    worker._collect = collecting  # type: ignore[method-assign]
-    worker.run(threading.Event(), idle_s=5.0)
+    monkeypatch.setattr(worker._processor, "restore", slow)
+    feed(events[:100])
+    worker.run(threading.Event(), idle_s=0.2)
     assert worker.model.counts["records"] == 100
 
 
@@ -212,7 +223,7 @@ def test_close_closes_all_whatever_fails(
     make: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = make()
-    worker.step()
+    drain(worker)
     closed: list[str] = []
 
     def closing(name: str, fails: bool) -> Callable[[], None]:
@@ -223,10 +234,10 @@ def test_close_closes_all_whatever_fails(
 
         return close
 
-    for name in ("_consumer", "_learner", "_producer", "_model_log", "_items"):
+    for name in ("_consumer", "_learner", "_producer", "_processor"):
         fails = name in ("_consumer", "_producer")
         monkeypatch.setattr(getattr(worker, name), "close", closing(name, fails))
     with pytest.raises(BrokerUnavailable, match="_consumer"):
         worker.close()
-    assert closed == ["_consumer", "_learner", "_producer", "_model_log", "_items"]
+    assert closed == ["_consumer", "_learner", "_producer", "_processor"]
     monkeypatch.undo()

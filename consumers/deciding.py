@@ -1,0 +1,92 @@
+"""What the learner decides, as transactions to be committed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+
+import structlog
+
+from consumers.cluster_records import DRIFT, cluster_records, drift_record
+from consumers.committing import DecisionTransaction, Output
+from consumers.following import EntryWriter
+from stream.background import InThread
+from stream.broker.topics import Topics
+from stream.catalogue import Catalogue
+from stream.clock import Clock
+from stream.config import Settings
+from stream.entries import Decision, Labelled, Paced
+from stream.learner import Learner
+from stream.model import Model
+from stream.recommending.item_models import ItemModels
+
+log = structlog.get_logger()
+
+
+class Deciding:
+    """Decides on the folded model, and brings dead letters of items along. Belongs to the processing thread.
+
+    Two who hold the learner's role for a moment, across a rebalance, do no harm: the transaction of the older is
+    refused, and a decision out of sequence is folded to nothing.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        topics: Topics,
+        catalogue: Catalogue,
+        entries: EntryWriter,
+        clock: Clock,
+    ) -> None:
+        self._topics = topics
+        self._catalogue = catalogue
+        self._entries = entries
+        self._background: InThread[ItemModels] = InThread(clock, "item models")
+        self._learner = Learner(settings, catalogue, self._background)
+        self._undone: Decision | None = None  # was made, but its transaction was aborted
+
+    def next(self, model: Model, dead_letters: Mapping[bytes, bytes]) -> DecisionTransaction | None:
+        """The decision that is due, and the ``dead_letters`` of items, if there is anything of these."""
+        decision = self._next(model)
+        if decision is None and not dead_letters:
+            return None
+        topics = self._topics
+        outputs = [Output(topics.dead_letters.name, 0, list(dead_letters), list(dead_letters.values()))]
+        parts: list[bytes | None] = []
+        if decision is not None:
+            outputs += self._announcements(decision, model)
+            parts = self._entries.parts(decision)
+            log.info("decided", what=type(decision).__name__, version=model.version)
+        entry = Output(topics.model_updates.name, 0, [None] * len(parts), parts)
+        return DecisionTransaction(
+            outputs, {0: model.version + 1}, entry, self._entries.sequence, decision, list(dead_letters)
+        )
+
+    def settle(
+        self, transaction: DecisionTransaction, committed: bool, dead_letters: MutableMapping[bytes, bytes]
+    ) -> None:
+        """Remember a decision that was not committed; take out of ``dead_letters`` what was."""
+        if not committed:
+            self._undone = transaction.decision
+            return
+        for key in transaction.letters:
+            dead_letters.pop(key, None)
+
+    def close(self) -> None:
+        """End what is under way."""
+        self._background.close()
+
+    def _next(self, model: Model) -> Decision | None:
+        undone, self._undone = self._undone, None
+        # Not made anew: what led to it may be behind the learner, as a drift that was noticed once.
+        if undone is not None and undone.sequence == model.decisions:
+            return undone
+        return self._learner.decide(model)
+
+    def _announcements(self, decision: Decision, model: Model) -> list[Output]:
+        topic = self._topics.clusters.name
+        if isinstance(decision, Labelled):
+            records = cluster_records(decision.named, model, self._catalogue)
+            return [Output(topic, 0, list(records), list(records.values()))]
+        if isinstance(decision, Paced):
+            return [Output(topic, 0, [DRIFT], [drift_record(decision.drift, model)])]
+        return []

@@ -1,0 +1,218 @@
+"""What the processing thread owns: catalogue, model, profiles, and the pipeline that works on them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import structlog
+
+from consumers.committing import Batch, BatchTransaction, DecisionTransaction, Output, Transaction
+from consumers.deciding import Deciding
+from consumers.following import CatalogueFollower, EntryWriter, ModelFollower, coordinates
+from consumers.poison import Rows, Sifter
+from consumers.restoring import Restoration
+from stream.broker.interface import Broker
+from stream.broker.topics import Topics
+from stream.catalogue import Catalogue
+from stream.clock import Clock
+from stream.config import Settings
+from stream.encoder import TextEncoder
+from stream.events.batch import DeadLetter, Decoded
+from stream.events.dead_letters import dead_letter_record
+from stream.events.decode import decode
+from stream.events.reasons import Reason
+from stream.hashing import HashIndex
+from stream.model import Model
+from stream.pipeline import Outcome, Pipeline
+from stream.profiles.layout import RowLayout
+from stream.profiles.table import ProfileTable
+
+log = structlog.get_logger()
+
+# How long a worker waits to read its own delta before it makes the next lists without. It comes within
+# milliseconds, unless another worker died in an open transaction and holds the log back.
+OWN_DELTA_S = 1.0
+# Idle profiles are looked for this often: a look reads the time of every row, and who is idle for a year can wait.
+SWEEP_EVERY_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """Partitions that went, and those that came, each with its epoch: in this order."""
+
+    gone: Sequence[int]
+    came: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """Partitions whose profiles are here now, with their epochs."""
+
+    epochs: Mapping[int, int]
+
+
+class Processor:
+    """The state of a worker; each public method is a job for the processing thread.
+
+    After ``process`` the profiles are open until ``settle`` says what became of its transaction.
+    """
+
+    def __init__(
+        self, settings: Settings, broker: Broker, topics: Topics, encoder: TextEncoder, clock: Clock
+    ) -> None:
+        self.settings, self.broker, self.topics, self.clock = settings, broker, topics, clock
+        index = HashIndex()
+        self.catalogue = Catalogue(index, encoder.dimensions)
+        self.model = Model(settings, index, encoder.dimensions)
+        self.profiles = ProfileTable(
+            RowLayout.of(
+                settings.profiles,
+                settings.recommending.k,
+                encoder.dimensions,
+                encoder.encoder_id,
+                settings.kafka.generation,
+            )
+        )
+        self.pipeline = Pipeline(settings, encoder, self.catalogue)
+        worker = settings.worker
+        self._sifter = Sifter(worker.max_poison, worker.poison_window_ms / 1000, clock)
+        self._items = CatalogueFollower(broker, topics, self.catalogue)
+        self._model_log = ModelFollower(broker, topics, self.model)
+        self._entries = EntryWriter(f"{worker.instance}/{uuid.uuid4().hex[:12]}")
+        self._deciding = Deciding(settings, topics, self.catalogue, self._entries, clock)
+        self._restorations: list[Restoration] = []
+        self._swept_at = clock.monotonic()
+        self._own = -1  # number of the last entry of ours that stands in the model log
+
+    def catch_up(self) -> None:
+        """Read catalogue and model log to their ends, and encode what has no vector."""
+        self._items.catch_up()
+        encoded = self.pipeline.encode_catalogue()
+        self._model_log.catch_up()
+        log.info("caught up", items=len(self.catalogue), encoded=encoded, model_version=self.model.version)
+
+    def process(self, batch: Batch) -> BatchTransaction:
+        """Run the pipeline on ``batch``, without records at fault, and serialise all that it leads to.
+
+        Raises ProcessingFailed where too many are at fault, and whatever is no record's fault; profiles are as
+        before then.
+        """
+        self._follow()
+
+        def attempt(rows: Rows, refused: Mapping[int, str]) -> BatchTransaction:
+            self.profiles.begin()
+            try:
+                return self._transaction(batch, self._run(batch, rows, refused))
+            except BaseException:
+                self.profiles.rollback()
+                raise
+
+        return self._sifter.sift(batch.records, attempt, self.profiles.rollback)
+
+    def settle(self, transaction: Transaction, committed: bool, decide: bool) -> Transaction | None:
+        """Keep or undo what led to ``transaction``; then as ``attend``."""
+        if isinstance(transaction, BatchTransaction):
+            if committed:
+                self.profiles.commit()
+                self.profiles.forget(transaction.idle)
+            else:
+                self.profiles.rollback()
+        elif isinstance(transaction, DecisionTransaction):
+            self._deciding.settle(transaction, committed, self._items.dead_letters)
+        if committed and transaction.entry.values:
+            self._fold_own(transaction.sequence)
+        return self.attend(decide)
+
+    def attend(self, decide: bool) -> Transaction | None:
+        """Follow the logs; where the learner's role is here, give the decision that is due."""
+        self._follow()
+        # A model without what was written last would lead to the same decision again.
+        if not decide or not self._model_log.has(self._entries.sender, self._own):
+            return None
+        return self._deciding.next(self.model, self._items.dead_letters)
+
+    def move(self, moves: Moves) -> Restored:
+        """Forget the profiles of partitions that went, and begin to restore those that came."""
+        for restoration in self._restorations:
+            restoration.discard(moves.gone)
+        self.profiles.drop(moves.gone)
+        if moves.came:
+            self._restorations.append(
+                Restoration(self.broker, self.topics, self.profiles, moves.came, self.clock)
+            )
+        return self.restore()
+
+    def restore(self) -> Restored:
+        """Go on restoring for a moment; what is done by then."""
+        restored: dict[int, int] = {}
+        for restoration in list(self._restorations):
+            if restoration.step():
+                restored.update(restoration.epochs)
+                self._restorations.remove(restoration)
+                restoration.close()
+        return Restored(restored)
+
+    def close(self) -> None:
+        """Give connections back; to be called when no job runs."""
+        for restoration in self._restorations:
+            restoration.close()
+        self._deciding.close()
+        self._model_log.close()
+        self._items.close()
+
+    def _follow(self) -> None:
+        self._items.poll()
+        self.pipeline.encode_catalogue()
+        self._model_log.poll(0.0)
+
+    def _run(self, batch: Batch, rows: Rows, refused: Mapping[int, str]) -> Outcome:
+        records = batch.records
+        sound = decode(
+            records.select(rows) if refused or len(rows) < len(records) else records,
+            self.settings.events,
+            batch.epochs,
+        )
+        dead = [DeadLetter(int(rows[letter.row]), letter.reason, letter.detail) for letter in sound.dead]
+        dead += [DeadLetter(row, Reason.PROCESSING_FAILED, detail) for row, detail in refused.items()]
+        dead.sort(key=lambda letter: letter.row)
+        decoded = Decoded(records, sound.events, dead, sound.drops)
+        return self.pipeline.take_in(decoded, self.profiles, self.model)
+
+    def _transaction(self, batch: Batch, outcome: Outcome) -> BatchTransaction:
+        topics, touched, profiles, records = self.topics, outcome.touched, self.profiles, batch.records
+        users: list[bytes | None] = [outcome.events.user_id[i].encode() for i in touched.last_event]
+        idle = self._sweep(outcome)
+        dead_keys: list[bytes | None] = [coordinates(records, letter.row) for letter in outcome.dead]
+        dead: list[bytes | None] = [dead_letter_record(records, letter) for letter in outcome.dead]
+        rows, keys = profiles.serialise(touched.rows), profiles.keys(touched.rows)
+        tombstones: list[bytes | None] = [None] * len(idle)
+        outputs = [
+            Output(topics.recommendations.name, touched.partition, users, list(outcome.lists)),
+            Output(topics.profiles.name, touched.partition, keys, rows),
+            Output(topics.profiles.name, profiles.partitions(idle), profiles.keys(idle), tombstones),
+            Output(topics.dead_letters.name, 0, dead_keys, dead),
+        ]
+        parts = self._entries.parts(outcome.delta)
+        entry = Output(topics.model_updates.name, 0, [None] * len(parts), parts)
+        return BatchTransaction(
+            outputs, records.next_offsets(), entry, self._entries.sequence, batch, outcome, idle
+        )
+
+    def _sweep(self, outcome: Outcome) -> npt.NDArray[np.int64]:
+        """Rows of users who have been idle for too long, now and then; tombstones end them in the changelog."""
+        if self.clock.monotonic() - self._swept_at < SWEEP_EVERY_S:
+            return np.empty(0, np.int64)
+        self._swept_at = self.clock.monotonic()
+        idle = np.setdiff1d(self.profiles.idle(self.settings.profiles.ttl_ms), outcome.touched.rows)
+        log.info("idle profiles forgotten", profiles=len(idle))
+        return idle
+
+    def _fold_own(self, sequence: int) -> None:
+        """Fold up to what was committed just now."""
+        self._own = sequence
+        if not self._model_log.wait_for(self._entries.sender, sequence, self.clock, OWN_DELTA_S):
+            log.warning("own delta not read back yet; the model log is held back", version=self.model.version)
