@@ -202,6 +202,8 @@ class Service:
             assert time.monotonic() < deadline, [w.model.counts for w in workers]
             for worker in workers:
                 worker.step()
+        while sum(worker.step() for worker in workers):  # decisions that are due are made, too
+            assert time.monotonic() < deadline
         for worker in workers:  # whoever would do something twice does it now
             worker.step()
 

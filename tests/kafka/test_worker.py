@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from producers.synthetic import SyntheticLog
+from stream.background import AtOnce
 from stream.encoder import make_encoder
 from stream.errors import Fenced
 from stream.evaluation.prequential import Evaluation
@@ -103,9 +104,20 @@ def same(made: Sequence[bytes]) -> list[Any]:
     return [{k: v for k, v in one.items() if k not in ("ingest_time", "model_version")} for one in lists]
 
 
+class Here(AtOnce[Any]):
+    """What a service does in the background, done at once, as an evaluation does."""
+
+    def __init__(self, *_: object) -> None:
+        super().__init__()
+
+    def close(self) -> None:
+        """Nothing is under way."""
+
+
 def test_worker_and_evaluation_agree(
-    service: Callable[..., Any], log: SyntheticLog, events: list[EventRecord]
+    service: Callable[..., Any], log: SyntheticLog, events: list[EventRecord], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("consumers.deciding.InThread", Here)
     # Batches are full, as all is there already and the linger time long; the last one closes after it.
     shoal = service(partitions=1, worker={"micro_batch": 250, "linger_ms": 1_500})
     shoal.load(log.items)
