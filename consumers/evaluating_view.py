@@ -15,8 +15,9 @@ from consumers.status_view import counts_view
 from consumers.untrusted import shown
 
 PROTOCOLS = ("fresh", "live")
-AMONG = {"all": "all", "new": "new to the user"}
-LEGEND = "fresh: lists made just before each step; live: lists as last published"
+METRICS = ("hit_rate", "recall", "ndcg")
+AMONG = {"all": "all", "new": "new"}
+LEGEND = "fresh: lists made just before each step; live: as last published; new: items new to their user"
 
 
 def report_view(done: Evaluated, k: int) -> RenderableType:
@@ -47,9 +48,13 @@ def scores_view(scores: Mapping[str, Any], k: int) -> Table:
             if not mine["steps"]:
                 continue
             cells: list[str] = []
-            for metric in ("hit_rate", "recall", "ndcg"):
+            for metric in METRICS:
                 cells += [f"{found[f'{metric}@{k}']:.4f}" for found in (mine, popular)]
             table.add_row(protocol, words, *cells, f"{int(mine['steps']):,}")
+    for name, found in scores["comparators"].items():
+        for among, words in AMONG.items() if name != "popular" else ():
+            cells = [x for metric in METRICS for x in (f"{found[among][f'{metric}@{k}']:.4f}", "")]
+            table.add_row(shown(name), words, *cells, f"{int(found[among]['steps']):,}")
     return table
 
 
@@ -65,6 +70,9 @@ def quality_lines(quality: Sequence[Mapping[str, float]]) -> list[Text]:
         lines.append(Text.assemble("\nadjusted Rand index against the personas ", found, beside))
     silhouette, against = last["silhouette"], last["against_batch"]
     lines.append(Text(f"silhouette {silhouette:.3f}   error {against:.3f} of batch k-means with hindsight"))
+    looks = quality[1:] or quality
+    churn = sum(look["churn_per_day"] for look in looks) / len(looks)
+    lines.append(Text(f"idle users moved to another cluster in a day {churn:.2%}, in the mean over the log"))
     return lines
 
 

@@ -36,24 +36,41 @@ def evaluate(
         Path | None,
         typer.Option(metavar="FILE", help="Personas of users, as `shoal generate` writes them."),
     ] = None,
-    k: Annotated[int | None, typer.Option(min=1, max=255, help="Length of lists.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of all that is drawn.")] = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="For metrics.json, equal for equal input, and run.json."),
+        typer.Option(
+            metavar="DIR", help="For metrics.json (equal for equal input), run.json and report.html."
+        ),
     ] = None,
+    k: Annotated[int | None, typer.Option(min=1, max=255, help="Length of lists.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of all that is drawn.")] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(help="Take only what comes before: a number of events, or a time such as 2025-01-31."),
+    ] = None,
+    compare: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help="Measure also popular, repeats, item-knn, bm25, als (the last three: extra compare).",
+        ),
+    ] = "",
+    refit: Annotated[
+        int, typer.Option(min=1, help="Times that item-knn, bm25 and als are fitted over the log.")
+    ] = 5,
 ) -> None:
     """Run the service's own pipeline over a log in files, and say how good its lists and clusters are.
 
     Every step of a user first meets its lists, then teaches. Nothing is ever scored on what it was learnt from.
     """
-    from consumers.evaluating import Inputs, evaluate_files, write_results
+    from consumers.evaluating import Inputs, Peers, evaluate_files, write_results
     from consumers.evaluating_view import report_view
 
     settings = options(context).settings(recommending__k=k, clustering__seed=seed)
-    inputs = Inputs(events, items, mapping_of(mapping), truth)
-    done = evaluate_files(settings, inputs, error_console)
+    inputs = Inputs(events, items, mapping_of(mapping), truth, until)
+    peers = Peers([name.strip() for name in compare.split(",") if name.strip()], refit)
+    done = evaluate_files(settings, inputs, peers, error_console)
     console.print(report_view(done, settings.recommending.k))
     if out is not None:
-        write_results(out, done, settings)
-        console.print(f"written: {out / 'metrics.json'}, {out / 'run.json'}")
+        written = write_results(out, done, settings)
+        console.print(f"written: {', '.join(map(str, written))}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,18 @@ from stream.placing import place_users
 from stream.recommending.readers import item_rows, read_profiles
 
 
-def fresh_lists(asked: Asked, pipeline: Pipeline, model: Model) -> tuple[Hashes, Hashes]:
-    """Lists made now for the steps ``asked``, uint64 (m, k) each: of all items, and of items new to their users.
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """Lists made for m steps, of all items and of items new to their users, uint64 (m, k) each."""
+
+    lists: tuple[Hashes, Hashes]
+    sources: tuple[
+        npt.NDArray[np.uint8], npt.NDArray[np.uint8]
+    ]  # of their items, by number; see ``Lists.source``
+
+
+def fresh_lists(asked: Asked, pipeline: Pipeline, model: Model) -> Fresh:
+    """Lists made now for the steps ``asked``.
 
     They are the pipeline's own, made from profiles and model as they are, with nothing barred, and with all
     barred that a user ever had.
@@ -27,10 +37,11 @@ def fresh_lists(asked: Asked, pipeline: Pipeline, model: Model) -> tuple[Hashes,
     readers = read_profiles(asked.rows, placed.cluster, placed.vectors, model.index, settings)
     now = int(asked.time.min())  # of all of them the earliest: nothing that comes on offer later is listed
     had = item_rows(padded(asked.had), model.index)
-    made = (recommender.recommend(replace(readers, seen=seen), model, now).item for seen in (had[:, :0], had))
+    every, new = (
+        recommender.recommend(replace(readers, seen=seen), model, now) for seen in (had[:, :0], had)
+    )
     keys = np.append(model.index.keys, np.uint64(0))  # -1, for no item, finds the last
-    every, new = (keys[rows] for rows in made)
-    return every, new
+    return Fresh((keys[every.item], keys[new.item]), (every.source, new.source))
 
 
 def live_lists(asked: Asked) -> tuple[Hashes, Hashes]:

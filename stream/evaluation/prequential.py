@@ -8,9 +8,8 @@ user never had, and so are all in the list. The first tenth of the steps only te
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -20,10 +19,12 @@ from stream.catalogue import Catalogue
 from stream.config import Settings
 from stream.encoder import TextEncoder
 from stream.evaluation.clusters import ClusterWatch, Truth
-from stream.evaluation.comparators import Popular
+from stream.evaluation.comparators import Comparator, make_comparators
 from stream.evaluation.lists import fresh_lists, live_lists
 from stream.evaluation.past import Asked, Past, Targets, join
-from stream.evaluation.scores import Scoreboard
+from stream.evaluation.scores import POPULAR, Scoreboard
+from stream.evaluation.slices import over_time, slices
+from stream.evaluation.spread import Spread
 from stream.evaluation.steps import Round, by_count, by_step
 from stream.events.batch import EventBatch
 from stream.events.decode import decode
@@ -35,12 +36,15 @@ from stream.model import MemoryLog, Model
 from stream.pipeline import Outcome, Pipeline
 from stream.profiles.layout import RowLayout
 from stream.profiles.table import ProfileTable
+from stream.recommending.records import CATALOGUE
 
 TEACH_SHARE = 0.1  # of the steps, as in the protocol that the peers were measured by
 
 # Events by which the shared model may lag behind a list; the user's own profile never does. 1 takes 3 times as long
 # where a user's steps follow each other, and gives the same figures within their noise; thousands make fashions late.
 LAG = 128
+
+REFIT = 5  # times that batch models are fitted over the log, from the first step that is scored
 
 # How often the clusters are looked at; a look costs about a second, outside the time that is reported.
 LOOKS = 10
@@ -52,20 +56,20 @@ Batching = Literal["step", "count"]
 class Report:
     """What an evaluation found; all but ``seconds`` depends on log, settings and seed alone."""
 
-    counts: Counter[str]
-    scores: dict[str, Any]  # ``Scoreboard.by_protocol``
+    counts: dict[str, float]  # where events went, and how lists were met, as the service counts it
+    scores: dict[str, Any]  # ``Scoreboard.scores``
+    slices: dict[str, Any]
+    over_time: list[dict[str, Any]]
+    sources: dict[str, Any]
+    coverage: dict[str, Any]
     clusters: list[dict[str, Any]]
     quality: list[dict[str, Any]]  # of the clusters, over the log: see ``ClusterWatch``
     seconds: dict[str, float] = field(default_factory=dict)
 
     def metrics(self) -> dict[str, Any]:
         """What is reproducible, as JSON takes it."""
-        return {
-            "counts": {name: self.counts[name] for name in sorted(self.counts)},
-            **self.scores,
-            "clusters": self.clusters,
-            "quality": self.quality,
-        }
+        found = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("scores", "seconds")}
+        return found | self.scores
 
 
 class Evaluation:
@@ -91,27 +95,38 @@ class Evaluation:
         generation, k = settings.kafka.generation, settings.recommending.k
         layout = RowLayout.of(settings.profiles, k, encoder.dimensions, encoder.encoder_id, generation)
         self.profiles = ProfileTable(layout)
-        self.scoreboard = Scoreboard(k)
+        self.scoreboard, self.spread = Scoreboard(k), Spread()
         self._past = Past()
-        self._popular = Popular(0)
+        self.comparators: dict[str, Comparator] = {}
         self._on_outcome = on_outcome
         self._offset = 0
         started = time.perf_counter()
         self.pipeline.encode_catalogue()
         self.seconds = {"encode": time.perf_counter() - started, "run": 0.0}
 
-    def run(self, events: Sequence[EventRecord], batching: Batching = "step", lag: int = LAG) -> None:
+    def run(
+        self,
+        events: Sequence[EventRecord],
+        batching: Batching = "step",
+        lag: int = LAG,
+        compare: Sequence[str] = (),
+        refit: int = REFIT,
+    ) -> None:
         """Take in the whole log, in the order of time.
 
-        ``step``: every step is judged, with the model at most ``lag`` events behind. ``count``: as a worker
-        does that has a backlog; lists are not judged then.
+        ``step``: every step is judged, with the model at most ``lag`` events behind, beside the comparators
+        ``compare``, of which batch models are fitted ``refit`` times. ``count``: as a worker does that has a
+        backlog; lists are not judged then. Raises ConfigError for comparators that there are not.
         """
         batches = list(
             by_step(events, lag) if batching == "step" else by_count(events, self.settings.worker.micro_batch)
         )
         steps = 1 + max(int(one.step.max()) for one in batches[-1])
-        self.scoreboard.teach = int(steps * TEACH_SHARE)
-        self._popular = Popular(events[-1].timestamp - events[0].timestamp)
+        first = int(steps * TEACH_SHARE)
+        self.scoreboard.first = self.spread.first = first
+        fits = np.linspace(first, steps, refit, endpoint=False).astype(int).tolist()
+        span = events[-1].timestamp - events[0].timestamp
+        self.comparators = make_comparators(dict.fromkeys([POPULAR, *compare]), span, fits)
         started = time.perf_counter()
         for rounds in batches:
             before = self._offset * LOOKS // len(events)
@@ -127,21 +142,31 @@ class Evaluation:
 
     def report(self) -> Report:
         """What was found."""
-        scores = self.scoreboard.by_protocol()
-        return Report(self.model.counts, scores, self._clusters(), self.watch.history, self.seconds)
+        board, counts = self.scoreboard, self.model.counts
+        return Report(
+            counts={name: counts[name] for name in sorted(counts)},
+            scores=board.scores(),
+            slices=slices(board),
+            over_time=over_time(board),
+            sources=self.spread.sources([*self.model.sources, CATALOGUE]),
+            coverage=self.spread.coverage(len(self.model.index)),
+            clusters=self._clusters(),
+            quality=self.watch.history,
+            seconds=self.seconds,
+        )
 
     def _judge(self, rounds: Sequence[Round]) -> None:
         """Score the lists of a batch's steps, all made with the model as it is, and only then let it learn."""
         parts = list(map(self._take_in, rounds))
         asked, targets = join([(asked, targets) for asked, targets, _ in parts])
-        if asked.step.max(initial=-1) >= self.scoreboard.teach:
-            lists = {
-                "fresh": fresh_lists(asked, self.pipeline, self.model),
-                "live": live_lists(asked),
-                "popular": self._popular.lists(asked, self.scoreboard.k),
-            }
+        if asked.step.max(initial=-1) >= self.scoreboard.first:
+            fresh = fresh_lists(asked, self.pipeline, self.model)
+            lists = {"fresh": fresh.lists, "live": live_lists(asked)}
+            lists |= {name: c.lists(asked, self.scoreboard.k) for name, c in self.comparators.items()}
             self.scoreboard.add(asked, targets, lists)
-        self._popular.learn(asked, targets)
+            self.spread.add(asked, targets, lists, fresh.sources)
+        for comparator in self.comparators.values():
+            comparator.learn(asked, targets)
         self._learn([outcome for _, _, outcome in parts])
 
     def _take_in(self, one: Round) -> tuple[Asked, Targets, Outcome]:

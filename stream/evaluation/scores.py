@@ -1,8 +1,10 @@
-"""How lists were met: recall and NDCG, over all steps."""
+"""How lists were met: recall and NDCG, over all steps or some of them."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +13,12 @@ from stream.evaluation.lists import places
 from stream.evaluation.past import Asked, Hashes, Targets
 
 AMONG = ("all", "new")
+PROTOCOLS = ("fresh", "live")
+POPULAR = "popular"
 
 # By what made them, two lists for each step: of all items, and of items new to the user.
 Lists = Mapping[str, tuple[Hashes, Hashes]]
+Mask = npt.NDArray[np.bool_]
 Scores = dict[str, float]
 
 
@@ -43,46 +48,73 @@ def score(step: npt.NDArray[np.int64], place: npt.NDArray[np.int16], k: int) -> 
 
 
 class Scoreboard:
-    """Collects where targets stood in lists of ``k``; steps before the one numbered ``teach`` only teach."""
+    """Collects where the targets of steps from the one numbered ``first`` on stood in lists of ``k``."""
 
-    def __init__(self, k: int, teach: int = 0) -> None:
-        self.k, self.teach = k, teach
-        self._step: list[npt.NDArray[np.int64]] = []
-        self._new: list[npt.NDArray[np.bool_]] = []
-        self._places: dict[tuple[str, str], list[npt.NDArray[np.int16]]] = {}
+    def __init__(self, k: int, first: int = 0) -> None:
+        self.k, self.first = k, first
+        self._columns: defaultdict[str, list[npt.NDArray[Any]]] = defaultdict(list)
+        self._places: defaultdict[tuple[str, str], list[npt.NDArray[np.int16]]] = defaultdict(list)
 
     def add(self, asked: Asked, targets: Targets, lists: Lists) -> None:
-        """Take in a batch."""
-        counted = asked.step[targets.place] >= self.teach
+        """Take in a batch: ``fresh`` and ``live`` lists, and those of comparators."""
+        counted = asked.step[targets.place] >= self.first
         at, item = targets.place[counted], targets.item[counted]
-        self._step.append(asked.step[at])
-        self._new.append(targets.new[counted])
+        columns = {
+            "step": asked.step[at],
+            "time": asked.time[at],
+            "earlier": asked.rows["events"][at],
+            "new": targets.new[counted],
+            "age": targets.age[counted],
+        }
+        for name, column in columns.items():
+            self._columns[name].append(column)
         for name, both in lists.items():
             for among, made in zip(AMONG, both, strict=True):
-                self._places.setdefault((name, among), []).append(places(made, at, item))
+                self._places[name, among].append(places(made, at, item))
 
-    def by_protocol(self) -> dict[str, dict[str, Scores | dict[str, Scores]]]:
+    def column(self, name: str) -> npt.NDArray[Any]:
+        """Give a column of all targets (t,).
+
+        ``step``: its number; ``time``: of that, in ms; ``earlier``: events of its user before it; ``new``: whether
+        the item is new to the user; ``age``: events of the log since the item first came.
+        """
+        parts = self._columns[name]
+        return _joined(parts, np.zeros(0, np.bool_ if name == "new" else np.int64))
+
+    def scores(self, among_targets: Mask | None = None) -> dict[str, Any]:
         """Scores of ``fresh`` and ``live`` lists, over ``all`` and ``new`` targets, with ``popular`` at the same steps.
 
-        ``live`` counts the steps of users who had a list, ``new`` those with a target that was new.
+        Those of all ``comparators`` are at the steps of ``fresh``. ``live`` counts the steps of users who had a
+        list, ``new`` those with a target that was new.
         """
-        found: dict[str, dict[str, Scores | dict[str, Scores]]] = {}
-        for protocol in ("fresh", "live"):
-            found[protocol] = {
-                **self._scores(protocol, protocol),
-                "popular": self._scores("popular", protocol),
+        found: dict[str, Any] = {
+            protocol: {
+                **self._scores(protocol, protocol, among_targets),
+                POPULAR: self._scores(POPULAR, protocol, among_targets),
             }
+            for protocol in PROTOCOLS
+        }
+        comparators = sorted({name for name, _ in self._places} - set(PROTOCOLS))
+        found["comparators"] = {name: self._scores(name, "fresh", among_targets) for name in comparators}
         return found
 
-    def _scores(self, name: str, protocol: str) -> dict[str, Scores]:
-        return {among: self._score(name, among, protocol) for among in AMONG}
-
-    def _score(self, name: str, among: str, protocol: str) -> Scores:
+    def _scores(self, name: str, protocol: str, mask: Mask | None) -> dict[str, Scores]:
         """Score the lists of ``name`` where there was one of ``protocol``."""
-        if not self._step:
-            return score(np.empty(0, np.int64), np.empty(0, np.int16), self.k)
-        counted = np.concatenate(self._places[protocol, "all"]) > -2
-        if among == "new":
-            counted &= np.concatenate(self._new)
-        place = np.concatenate(self._places[name, among])
-        return score(np.concatenate(self._step)[counted], place[counted], self.k)
+        step = self.column("step")
+        counted = self._place(protocol, "all") > -2
+        if mask is not None:
+            counted = counted & mask
+        masks = {"all": counted, "new": counted & self.column("new")}
+        return {
+            among: score(step[masks[among]], self._place(name, among)[masks[among]], self.k)
+            for among in AMONG
+        }
+
+    def _place(self, name: str, among: str) -> npt.NDArray[np.int16]:
+        return _joined(self._places[name, among], np.zeros(0, np.int16))
+
+
+def _joined(parts: list[npt.NDArray[Any]], nothing: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """All of ``parts``, which become one."""
+    parts[:] = [np.concatenate([nothing, *parts])]
+    return parts[0]

@@ -20,7 +20,8 @@ OWNERS: dict[str, str | tuple[str, ...]] = {
     "transformers": "stream.encoder.",
     "lmdb": "stream.encoder.vector_store",
     "river": "stream.clustering.",
-    "scipy": ("stream.clustering.", "stream.recommending.item_models"),
+    "scipy": ("stream.clustering.", "stream.recommending.item_models", "stream.evaluation.refitted"),
+    "implicit": "stream.evaluation.refitted",
     "polars": "stream.events.",
     "pickle": "nobody",
 }

@@ -167,6 +167,16 @@ def test_the_seed_and_the_length_of_lists_reach_the_settings(log: Path) -> None:
     assert "seed = 7" in json.loads(Path("a/run.json").read_bytes())["settings"]
 
 
+def test_a_part_of_a_log_is_held_against_comparators(log: Path) -> None:
+    found = evaluate(log, "a", "--until", "400", "--compare", "repeats, popular")
+    assert found["log"]["events"] == 400  # type: ignore[index]
+    assert set(found["comparators"]) == {"repeats", "popular"}  # type: ignore[call-overload]
+    assert "<svg" in Path("a/report.html").read_text("utf-8")
+    result = runner.invoke(app, [*SMALL, "evaluate", str(log / "events.jsonl"), "--compare", "magic"])
+    assert result.exit_code == 1
+    assert "magic" in result.stderr
+
+
 def test_truth_is_read_in_the_order_of_time(elsewhere: Path) -> None:
     path = elsewhere / "truth.jsonl"
     path.write_text(
