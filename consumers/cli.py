@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 from typer.core import TyperGroup
 
-from consumers.commands import demonstrating, evaluating, feeding, running, serving_kafka, watching
+from consumers.commands import demonstrating, evaluating, feeding, resetting, running, serving_kafka, watching
 from consumers.commands.options import Options, console, error_console, options
 from consumers.untrusted import plain_lines
 from stream.errors import ShoalError
@@ -73,5 +73,5 @@ def main(
     context.obj = Options(config, assignments or [], debug)
 
 
-for module in (demonstrating, running, serving_kafka, feeding, watching, evaluating):
+for module in (demonstrating, running, resetting, serving_kafka, feeding, watching, evaluating):
     module.register(app)

@@ -9,6 +9,7 @@
     ├── EncoderError             a model cannot be loaded or does not answer as an encoder
     ├── NotReady                 asked of a model for what it has not learnt yet
     ├── ProcessingFailed         one record after the other makes processing fail: stop, a human has to look
+    ├── ResetRefused             a generation cannot be opened or dropped now; the text says what has to be so first
     └── BrokerError              the border to Kafka
         ├── BrokerUnavailable    nobody answers, or not in time: try again later
         ├── TopicMismatch        a topic is missing or has the wrong number of partitions
@@ -47,6 +48,10 @@ class NotReady(ShoalError):
 
 class ProcessingFailed(ShoalError):
     """So many records make processing fail that they are hardly to blame."""
+
+
+class ResetRefused(ShoalError):
+    """A generation cannot be opened, or dropped, as things are."""
 
 
 class BrokerError(ShoalError):

@@ -50,7 +50,7 @@ class MemoryAdmin:
     def members(self, group: str) -> int:
         """See ``Broker.members``."""
         with self.changed:
-            return sum(len(found) for (name, _), found in self._groups.items() if name == group)
+            return sum(found.size() for (name, _), found in self._groups.items() if name == group)
 
     def committed(self, group: str, topic: str) -> dict[int, int]:
         """See ``Broker.committed``."""

@@ -46,7 +46,7 @@ class Group:
         self._members: list[MemoryConsumer] = []
         self._target: dict[int, MemoryConsumer] = {}
 
-    def __len__(self) -> int:
+    def size(self) -> int:
         """How many members there are."""
         return len(self._members)
 

@@ -21,7 +21,7 @@ from stream.errors import BrokerUnavailable, InputError
 
 COMMANDS = [
     "demo", "worker", "broker", "install", "topics", "topics create", "topics show", "items", "items load",
-    "replay", "generate", "tail", "status", "clusters", "dead-letters", "evaluate",
+    "replay", "generate", "tail", "status", "clusters", "dead-letters", "evaluate", "reset",
 ]  # fmt: skip
 GROUPS = ("topics", "items")
 SMALL = [
