@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,14 +14,17 @@ import structlog
 from consumers.committing import Batch, BatchTransaction, DecisionTransaction, Output, Transaction
 from consumers.deciding import Deciding
 from consumers.following import CatalogueFollower, EntryWriter, ModelFollower, coordinates
+from consumers.local_profiles import LocalProfiles
 from consumers.poison import Rows, Sifter
 from consumers.restoring import Restoration
+from consumers.snapshots import SnapshotWriter, load_newest
 from stream.broker.interface import Broker
 from stream.broker.topics import Topics
 from stream.catalogue import Catalogue
 from stream.clock import Clock
 from stream.config import Settings
 from stream.encoder import TextEncoder
+from stream.errors import OffsetOutOfRange
 from stream.events.batch import DeadLetter, Decoded
 from stream.events.dead_letters import dead_letter_record
 from stream.events.decode import decode
@@ -30,6 +34,7 @@ from stream.model import Model
 from stream.pipeline import Outcome, Pipeline
 from stream.profiles.layout import RowLayout
 from stream.profiles.table import ProfileTable
+from stream.snapshot import shape_of
 
 log = structlog.get_logger()
 
@@ -65,9 +70,7 @@ class Processor:
         self, settings: Settings, broker: Broker, topics: Topics, encoder: TextEncoder, clock: Clock
     ) -> None:
         self.settings, self.broker, self.topics, self.clock = settings, broker, topics, clock
-        index = HashIndex()
-        self.catalogue = Catalogue(index, encoder.dimensions)
-        self.model = Model(settings, index, encoder.dimensions)
+        self._encoder = encoder
         self.profiles = ProfileTable(
             RowLayout.of(
                 settings.profiles,
@@ -77,23 +80,43 @@ class Processor:
                 settings.kafka.generation,
             )
         )
-        self.pipeline = Pipeline(settings, encoder, self.catalogue)
         worker = settings.worker
         self._sifter = Sifter(worker.max_poison, worker.poison_window_ms / 1000, clock)
-        self._items = CatalogueFollower(broker, topics, self.catalogue)
-        self._model_log = ModelFollower(broker, topics, self.model)
         self._entries = EntryWriter(f"{worker.instance}/{uuid.uuid4().hex[:12]}")
-        self._deciding = Deciding(settings, topics, self.catalogue, self._entries, clock)
+        self._shape = shape_of(settings, encoder.encoder_id)
+        self._snapshots = SnapshotWriter(broker, topics, settings.snapshots, self._shape, clock)
+        self._local = LocalProfiles(broker, topics, self.profiles, settings.snapshots, clock)
         self._restorations: list[Restoration] = []
         self._swept_at = clock.monotonic()
+        self._open_model()
+
+    def _open_model(self) -> None:
+        """Begin with the newest snapshot of the model; without one, with nothing."""
+        fresh = Model(self.settings, HashIndex(), self._encoder.dimensions)
+        loaded = load_newest(self.broker, self.topics, self._shape, fresh)
+        self.model = loaded.model if loaded else fresh
+        self.catalogue = Catalogue(self.model.index, self._encoder.dimensions)
+        self.pipeline = Pipeline(self.settings, self._encoder, self.catalogue)
+        self._items = CatalogueFollower(self.broker, self.topics, self.catalogue)
+        self._model_log = ModelFollower(self.broker, self.topics, self.model, loaded.start if loaded else 0)
+        self._deciding = Deciding(self.settings, self.topics, self.catalogue, self._entries, self.clock)
+        self._snapshots.note(self.model.version)
         self._own = -1  # number of the last entry of ours that stands in the model log
 
     def catch_up(self) -> None:
         """Read catalogue and model log to their ends, and encode what has no vector."""
+        started, before = self.clock.monotonic(), self.model.version
         self._items.catch_up()
         encoded = self.pipeline.encode_catalogue()
         self._model_log.catch_up()
-        log.info("caught up", items=len(self.catalogue), encoded=encoded, model_version=self.model.version)
+        log.info(
+            "caught up",
+            items=len(self.catalogue),
+            encoded=encoded,
+            snapshot_version=before,
+            model_version=self.model.version,
+            seconds=round(self.clock.monotonic() - started, 2),
+        )
 
     def process(self, batch: Batch) -> BatchTransaction:
         """Run the pipeline on ``batch``, without records at fault, and serialise all that it leads to.
@@ -119,6 +142,7 @@ class Processor:
             if committed:
                 self.profiles.commit()
                 self.profiles.forget(transaction.idle)
+                self._local.committed(transaction.batch.epochs)
             else:
                 self.profiles.rollback()
         elif isinstance(transaction, DecisionTransaction):
@@ -133,16 +157,19 @@ class Processor:
         # A model without what was written last would lead to the same decision again.
         if not decide or not self._model_log.has(self._entries.sender, self._own):
             return None
+        self._snapshots.attend(self.model, self._model_log.start())
         return self._deciding.next(self.model, self._items.dead_letters)
 
     def move(self, moves: Moves) -> Restored:
         """Forget the profiles of partitions that went, and begin to restore those that came."""
         for restoration in self._restorations:
             restoration.discard(moves.gone)
+        self._local.leave(moves.gone)
         self.profiles.drop(moves.gone)
         if moves.came:
+            starts = self._local.load(moves.came)
             self._restorations.append(
-                Restoration(self.broker, self.topics, self.profiles, moves.came, self.clock)
+                Restoration(self.broker, self.topics, self.profiles, moves.came, starts, self.clock)
             )
         return self.restore()
 
@@ -152,22 +179,37 @@ class Processor:
         for restoration in list(self._restorations):
             if restoration.step():
                 restored.update(restoration.epochs)
+                self._local.restored(restoration.positions())
                 self._restorations.remove(restoration)
                 restoration.close()
         return Restored(restored)
 
     def close(self) -> None:
-        """Give connections back; to be called when no job runs."""
-        for restoration in self._restorations:
-            restoration.close()
-        self._deciding.close()
-        self._model_log.close()
-        self._items.close()
+        """Write the profiles to this machine and give connections back; to be called when no job runs."""
+        self.profiles.settle()
+        with ExitStack() as stack:  # closes the rest where one fails
+            for part in (self._items, self._model_log, self._deciding, self._snapshots):
+                stack.callback(part.close)
+            for restoration in self._restorations:
+                stack.callback(restoration.close)
+            stack.callback(self._local.close)
 
     def _follow(self) -> None:
         self._items.poll()
         self.pipeline.encode_catalogue()
-        self._model_log.poll(0.0)
+        self._read_model_log(lambda: self._model_log.poll(0.0))
+
+    def _read_model_log(self, read: Callable[[], bool]) -> bool:
+        """Do ``read``; where the log was trimmed before this worker had read it, begin again with a snapshot."""
+        try:
+            return read()
+        except OffsetOutOfRange as gone:
+            log.warning("the model log was trimmed; going on from a snapshot of the model", reason=str(gone))
+        for part in (self._items, self._model_log, self._deciding):
+            part.close()
+        self._open_model()
+        self.catch_up()
+        return True
 
     def _run(self, batch: Batch, rows: Rows, refused: Mapping[int, str]) -> Outcome:
         records = batch.records
@@ -213,6 +255,8 @@ class Processor:
 
     def _fold_own(self, sequence: int) -> None:
         """Fold up to what was committed just now."""
-        self._own = sequence
-        if not self._model_log.wait_for(self._entries.sender, sequence, self.clock, OWN_DELTA_S):
+        self._own, sender = sequence, self._entries.sender
+        if not self._read_model_log(
+            lambda: self._model_log.wait_for(sender, sequence, self.clock, OWN_DELTA_S)
+        ):
             log.warning("own delta not read back yet; the model log is held back", version=self.model.version)

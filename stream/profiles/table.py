@@ -79,6 +79,11 @@ class ProfileTable:
         if len(self) > self._n_before:
             self._keep(np.arange(self._n_before))
 
+    def settle(self) -> None:
+        """Undo changes that nobody has kept, if there are any."""
+        if self._open:
+            self.rollback()
+
     def keys(self, rows: npt.NDArray[np.int64]) -> list[bytes | None]:
         """Changelog keys of ``rows``: 8 bytes of the user's hash."""
         raw = self.rows["user"][rows].astype(">u8").tobytes()

@@ -40,7 +40,9 @@ class Run:
         items: Path,
         most: int | None = None,
     ) -> None:
-        self._settings = Settings.model_validate({"encoder": {"model": "hashing"}, "kafka": settings})
+        self._settings = Settings.model_validate(
+            {"encoder": {"model": "hashing"}, "kafka": settings, "snapshots": {"directory": ""}}
+        )
         self._broker = KafkaBroker(settings, kafka.bootstrap_servers)
         self._topics = Topics(settings)
         ensure_topics(self._broker, self._topics, settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,12 +33,15 @@ def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], N
 
 
 @pytest.fixture
-def service(kafka: EmbeddedKafka, nursery: Callable[[], Nursery]) -> Iterator[Callable[..., Service]]:
-    """Makes services on topics of their own."""
+def service(
+    kafka: EmbeddedKafka, nursery: Callable[[], Nursery], tmp_path: Path
+) -> Iterator[Callable[..., Service]]:
+    """Makes services on topics of their own; their workers are of one machine."""
     made: list[Service] = []
 
     def make(partitions: int = 2, **sections: dict[str, Any]) -> Service:
-        made.append(Service(kafka.bootstrap_servers, partitions, nursery, **sections))
+        snapshots = {"directory": str(tmp_path / "snapshots")} | sections.pop("snapshots", {})
+        made.append(Service(kafka.bootstrap_servers, partitions, nursery, snapshots=snapshots, **sections))
         return made[-1]
 
     yield make

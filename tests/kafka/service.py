@@ -78,6 +78,7 @@ class Service:
             "encoder": {"model": "hashing"},
             "clustering": {"k": 4, "seed_users_per_cluster": 4, "dimensions": 16},
             "recommending": {"k": 10},
+            "snapshots": {"directory": ""},
             "worker": {"provenance": True, "micro_batch": 100, "linger_ms": 20, "learn_every": 500},
         }
         for name, values in sections.items():

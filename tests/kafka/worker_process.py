@@ -113,6 +113,7 @@ def warm_up() -> None:
     settings = Settings.model_validate(
         {
             "encoder": {"model": "hashing"},
+            "snapshots": {"directory": ""},
             "clustering": {"k": 4, "seed_users_per_cluster": 4, "dimensions": 16},
         }
     )

@@ -69,6 +69,7 @@ def small_settings() -> Settings:
             "encoder": EncoderSettings(model="hashing"),
             "clustering": {"k": 4, "seed_users_per_cluster": 4, "dimensions": 16},
             "recommending": {"k": 10},
+            "snapshots": {"directory": None},
             "worker": {"learn_every": 500, "micro_batch": 256, "linger_ms": 0},
         }
     )
