@@ -141,8 +141,9 @@ class Learner:
             self.drifts.append((n, event.kind))
             self.model.weighted.pace = event.pace
         if self.lively and n % 5 == 4:
-            sample = self.project(self.recent())
-            decision = propose(self.model, sample[np.random.default_rng(n).permutation(len(sample))], self.k)
+            users, active = self.recent(), self.recent(len(self.touched))
+            share = len(users) / len(active)
+            decision = propose(self.model, self.project(users), self.k, seed=n, share=share)
             happened = apply(self.model, decision) if decision else []
             self.lineage.fold(happened)
             self.events += happened

@@ -18,10 +18,10 @@ from stream.profiles.update import Touched
 from stream.recommending.ranker import SampledLists
 from stream.recommending.recommender import Answers
 
-# Profiles that a delta carries for seeding and judging clusters, at least: 0.8 KB each at 384 dimensions.
-SAMPLE_PER_DELTA = 32
+# Profiles that a delta carries at most for seeding and judging clusters: 0.2 MB at 384 dimensions.
+SAMPLE_PER_DELTA = 256
 # Of a large batch it carries more: the whole sample so many times within a half-life of the clusters. Far fewer, and
-# the first centres come from a handful of users, and users are judged as they were; more only makes deltas long.
+# users are judged as they were; more only makes deltas long.
 RENEWALS = 4
 
 
@@ -45,7 +45,8 @@ def contribute(
     # 0 stands for no item; it sorts first, and the dictionary does without it.
     none = int(len(items) > 0 and items[0] == 0)
     place: npt.NDArray[np.int32] = (codes - none).astype(np.int32)
-    sample = _sample(events, placed, model)
+    users = events.user[touched.last_event]
+    sample = _sample(users, int(events.offset[-1]) if len(events) else 0, placed, model)
     clusters = None
     in_cluster = placed.cluster >= 0
     if model.clusters.kmeans is not None and in_cluster.any():
@@ -66,7 +67,7 @@ def contribute(
         new_to=events.user[counted & new],
         context=place[e:].reshape(e, context.shape[1]),
         clusters=clusters,
-        sample_users=events.user[touched.last_event[sample]],
+        sample_users=users[sample],
         sample_vectors=placed.profiles[sample].astype(np.float16),
         taught=learnt[0],
         lists=learnt[1],
@@ -99,15 +100,14 @@ def count_outcome(
     return dict(+counts)
 
 
-def _sample(events: EventBatch, placed: Placed, model: Model) -> npt.NDArray[np.int64]:
-    """Draw some of the users who have a vector, by lots that depend on the batch's place in the log alone."""
-    known = np.flatnonzero(placed.known)
+def _sample(users: npt.NDArray[np.uint64], last: int, placed: Placed, model: Model) -> npt.NDArray[np.int64]:
+    """Those of the sample among ``users`` (m,); of very many some, by lots that depend on the ``last`` offset alone."""
+    known = np.flatnonzero(placed.known & model.sample.admits(users))
     clustering = model.settings.clustering
-    size = max(SAMPLE_PER_DELTA, int(RENEWALS * len(known) * clustering.sample / clustering.half_life))
+    size = max(SAMPLE_PER_DELTA, int(RENEWALS * len(users) * clustering.sample / clustering.half_life))
     if len(known) <= size:
         return known
-    salt = np.full(len(known), int(events.offset[-1]), np.uint64)
-    lot = mix(known.astype(np.uint64), salt)
+    lot = mix(users[known], np.full(len(known), last, np.uint64))
     return np.sort(known[np.argsort(lot)[:size]])
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from stream.background import AtOnce, Background
 from stream.catalogue import Catalogue
 from stream.clustering.assign import assign
+from stream.clustering.breathing import breathe
 from stream.clustering.drift import DriftDetector
 from stream.clustering.hierarchy import build_hierarchy
 from stream.clustering.labels import label_clusters
@@ -36,9 +37,8 @@ LABEL_ITEMS = 50
 NAMESAKES = 10
 # A log that never shows enough users for all clusters gets fewer of them, after so many events.
 SEED_ANYWAY_AFTER = 5_000
-# Of k-means on the sample, the best of which counts: a single one is often some per cent worse, and clusters that live
-# move in small steps from where they began.
-RESTARTS = 10
+# Of k-means on the first sample, the best of which counts; where it is not the best place, a search finds a better one.
+RESTARTS = 4
 # The ranker is trained when so many sampled lists are new, for about 30 ms; less often, and it lags behind
 # fashions.
 TRAIN_EVERY = 256
@@ -71,7 +71,7 @@ class Learner:
             return None  # River's may take a while
         if model.labels_due:
             return self._label(model)
-        due = model.clock - model.reviewed_at >= self.settings.worker.learn_every
+        due = model.clock - model.reviewed_at >= min(self.settings.worker.learn_every, 2 * len(model.sample))
         return (self._reproject(model) or self._review(model)) if due else None
 
     def _seed(self, model: Model) -> Seeded | None:
@@ -87,7 +87,7 @@ class Learner:
         k = most
         if clustering.k == "auto":
             k = choose_k(points, min(clustering.k_bounds[0], most), most, clustering.seed)
-        centres = batch_centres(points, k, clustering.seed, RESTARTS)
+        centres = breathe(points, batch_centres(points, k, clustering.seed, RESTARTS), clustering.seed)
         weights = np.bincount(assign(points, centres)[0], minlength=len(centres))
         return Seeded(
             sequence=model.decisions,
@@ -151,10 +151,8 @@ class Learner:
         change = None
         if kmeans is not None:
             seed = self.settings.clustering.seed + model.decisions
-            # In another order each time: every second row judges, and it should not always be the same users.
-            order = np.random.default_rng(seed).permutation(len(active := self._active(model)))
-            sample = model.clusters.project(active[order])
-            change = propose(kmeans, sample, None if k == "auto" else k, seed=seed)
+            sample = model.clusters.project(self._active(model))
+            change = propose(kmeans, sample, None if k == "auto" else k, seed=seed, share=model.sample.share)
         return Reviewed(model.decisions, change)
 
     def _active(self, model: Model) -> npt.NDArray[np.float32]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import Counter, deque
 
 import numpy as np
-import numpy.typing as npt
 
 from stream.clustering.lineage import LineageEvent
 from stream.clustering.projection import Projection
+from stream.clustering.sample import SampledProfiles
 from stream.clustering.shared import SharedClusters
 from stream.config import Settings
 from stream.entries import (
@@ -44,40 +44,6 @@ WATCHED_UPDATES = 256
 ERRORS_KEPT = 1_024
 
 
-class SampledProfiles:
-    """The profiles most recently sampled, one per user, at most ``size``; float16 vectors, as deltas carry them."""
-
-    def __init__(self, size: int, dimensions: int) -> None:
-        self._users: dict[int, int] = {}
-        self._owner = np.zeros(size, np.uint64)
-        self._vectors = np.zeros((size, dimensions), np.float16)
-        self._updates = np.zeros(size, np.int64)  # the model's clock of updates when it was sampled
-        self._next = 0
-
-    def __len__(self) -> int:
-        return len(self._users)
-
-    def vectors(self, since: float = 0.0) -> npt.NDArray[np.float32]:
-        """Unit vectors of users who were active at ``since`` or later, in profile updates, float32 (n, D)."""
-        used = len(self)
-        return self._vectors[:used][self._updates[:used] >= since].astype(np.float32)
-
-    def fold(self, users: npt.NDArray[np.uint64], vectors: npt.NDArray[np.float16], updates: int = 0) -> None:
-        """Take in a sample made at ``updates``.
-
-        A user's newer vector replaces the older, a newcomer the oldest entry.
-        """
-        for user, vector in zip(users.tolist(), vectors, strict=True):
-            at = self._users.get(user)
-            if at is None:
-                at = self._next
-                self._next = (at + 1) % len(self._owner)
-                self._users.pop(int(self._owner[at]), None)
-                self._users[user] = at
-                self._owner[at] = user
-            self._vectors[at], self._updates[at] = vector, updates
-
-
 class Model:
     """Clusters, item counts and source weights at one version, which is the offset folded last.
 
@@ -106,7 +72,8 @@ class Model:
         self.takings = Takings(settings.item_models.window)
         self.item_models = by_rows([], np.empty(0, np.int64), 0)
         self.fitted_at = 0  # clock up to which events went into them
-        self.sample = SampledProfiles(settings.clustering.sample, dimensions)
+        clustering = settings.clustering
+        self.sample = SampledProfiles(clustering.sample, dimensions, clustering.half_life)
         self.clusters = SharedClusters(settings.clustering)
         self.errors: deque[float] = deque(maxlen=ERRORS_KEPT)  # mean quantisation errors, the newest last
         self.error_count = 0  # of all there ever were

@@ -14,11 +14,12 @@ from stream.clustering.hierarchy import Hierarchy
 from stream.clustering.kmeans import StreamingKMeans
 from stream.clustering.lineage import Lineage, LineageEvent
 from stream.clustering.projection import Projection
+from stream.clustering.sample import SampledProfiles
 from stream.clustering.shared import SharedClusters
 from stream.config import Settings
 from stream.errors import FormatError
 from stream.hashing import HashIndex, hash_bytes
-from stream.model import Model, SampledProfiles
+from stream.model import Model
 from stream.recommending.counts import Charts, ItemCounts, Popularity
 from stream.recommending.item_models import NeighbourLists
 from stream.recommending.mixture import Mixture

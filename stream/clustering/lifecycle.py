@@ -1,40 +1,35 @@
 """Births, splits, merges and deaths of clusters: proposed by one, written down, applied by all.
 
-One measure rules them: the quantisation error of a sample of users. A cluster is worth what the error would
-grow by without it, a split what it would shrink by; a place moves from the least useful cluster to the best
-split when that pays (the utility of LBG-U; Fritzke, 1997). Dead clusters and twins are those worth nothing,
-too wide ones those that pay most to split, so no thresholds on sizes or distances are needed.
+One measure rules them: the quantisation error of a sample of users. A cluster is worth what the error would grow by
+without it, a split what it would shrink by (the utility of LBG-U; Fritzke, 1997); places go where they are worth most.
+Dead clusters and twins are those worth nothing, too wide ones those that pay most to split, so no thresholds on sizes
+or distances are needed.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from stream.clustering.assign import Floats, assign, half_squares, squared_lengths, unit_rows
+from stream.clustering.assign import Floats, assign, unit_rows
+from stream.clustering.breathing import breathe, settle, total_error, usefulness
 from stream.clustering.kmeans import StreamingKMeans
 from stream.clustering.lineage import LineageEvent
-from stream.clustering.refit import refit
 from stream.clustering.seeding import seed_centres
+from stream.clustering.succession import succeed
 from stream.clustering.weighted import Ids, WeightedCentres
-
-STEPS = 3  # of Lloyd when centres are put where the sample is; they start close
 
 
 @dataclass(frozen=True, slots=True)
 class LifeCycle:
     """How readily clusters change."""
 
-    # A move must win this many times what it costs. At 1 clusters move for the noise of a sample, and users'
-    # ids with them.
-    gain: float = 1.5
-    # And at least this share of the mean error of a cluster. Lower is restless, higher leaves wide clusters
-    # wide.
-    least: float = 0.25
-    # Sampled users on each side of a split; with fewer their halves are chance.
+    # Share of the error that places elsewhere must take off. Lower moves users for what a search happened to find,
+    # higher leaves the clusters in a worse place.
+    gain: float = 0.01
+    # Sampled users a cluster, and on each side of a split; with fewer their means are chance.
     members: int = 8
     # A cluster with less than this share of the mean weight is dead: its place moves for any gain.
     dead: float = 0.02
@@ -42,11 +37,9 @@ class LifeCycle:
     # towards busy users, a long half-life towards former ones; lower moves centres for noise, higher leaves
     # them where nobody is.
     recentre: float = 0.003
-    # K-means begun anew takes over when it takes this share off the error. Lower moves users for what its
-    # restarts happened to find, higher leaves the clusters in a worse place.
-    refit: float = 0.02
-    # Moves in one proposal, per cluster: the rest waits for the next, which sees what the first ones did.
-    moves: float = 0.25
+    # What a search flatters itself by, in shares of the error for each centre of a sampled user: it takes the luckiest
+    # of many places. Users who are in the sample are told from those who are not by it. At 0 users move for luck.
+    luck: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,27 +73,28 @@ def propose(
     k: int | None = None,
     rules: LifeCycle | None = None,
     seed: int = 0,
+    share: float = 0.0,
 ) -> Reshaped | None:
     """Say what should become of the clusters, judging by ``sample`` (m, d) of profiles; None: nothing. Pure.
 
     Parameters
     ----------
     k
-        How many clusters there should be; by default as many as there are.
+        How many clusters there should be; by default as many as there are. A change of their number comes alone, so
+        that it moves few users.
     seed
-        Of the splits; the same input gives the same decision.
+        Of splits and search; the same input gives the same decision.
+    share
+        Of all users that the sample is: what is better for these is so far better, no matter how it was found.
     """
-    draft = _Draft(model.weighted, sample, rules or LifeCycle(), seed)
+    draft = _Draft(model.weighted, sample, rules or LifeCycle(), seed, share)
     target = k or len(draft.centres.ids)
-    while len(draft.centres.ids) < target and draft.split("k"):
+    while len(draft.centres.ids) < target and draft.split():
         pass
     while len(draft.centres.ids) > target:
-        draft.remove(draft.least_useful(), "k")
-    for _ in range(max(1, int(draft.rules.moves * target))):
-        if not draft.move():
-            break
-    draft.recentre()
-    draft.refit()
+        draft.remove()
+    if not draft.events and len(sample) >= draft.rules.members * target:
+        draft.improve()
     return draft.decision()
 
 
@@ -117,50 +111,29 @@ class _Split:
 class _Draft:
     """Clusters as they would be after the steps taken so far."""
 
-    def __init__(self, centres: WeightedCentres, sample: Floats, rules: LifeCycle, seed: int) -> None:
+    def __init__(
+        self, centres: WeightedCentres, sample: Floats, rules: LifeCycle, seed: int, share: float
+    ) -> None:
         self.before = centres
         self.centres = WeightedCentres(
             centres.n_clusters, centres.half_life, centres.spherical, centres.seed, centres.warm_up
         )
         self.centres.restore(centres.state())
         self.sample = unit_rows(sample) if centres.spherical else sample
-        # Every second row judges what the others propose: on the same rows any split would gain.
-        self.judges = np.arange(len(sample)) % 2 == 1
+        self.share = share
         self.rules, self.seed = rules, seed
         self.events: list[LineageEvent] = []
-        self._splits: dict[int, tuple[bytes, _Split | None]] = {}
         self._look()
 
     def _look(self) -> None:
         self.rows, self.distances = assign(self.sample, self.centres.centres)
 
-    def costs(self) -> npt.NDArray[np.float64]:
-        """By how much the error of the judges would grow without each cluster, (k,)."""
-        judges, rows, centres = self.sample[self.judges], self.rows[self.judges], self.centres.centres
-        away = squared_lengths(judges)[:, None] - 2 * (judges @ centres.T) + 2 * half_squares(centres)
-        away[np.arange(len(rows)), rows] = np.inf
-        growth = np.maximum(away.min(axis=1) - self.distances[self.judges], 0)
-        return np.bincount(rows, growth.astype(np.float64), len(centres)).astype(np.float64)
-
-    def least_useful(self) -> int:
-        """Row of the cluster whose loss costs least; of equal ones the lightest."""
-        return int(np.lexsort((self.centres.weights, self.costs()))[0])
-
     def split_of(self, row: int) -> _Split | None:
         """Split a cluster as well as can be; None if too few of the sample are in it."""
         members = np.flatnonzero(self.rows == row)
-        id_, key = int(self.centres.ids[row]), members.tobytes()
-        if id_ not in self._splits or self._splits[id_][0] != key:
-            self._splits[id_] = key, self._try_split(members)
-        return self._splits[id_][1]
-
-    def _try_split(self, members: Ids) -> _Split | None:
-        judge = self.judges[members]
-        if min(judge.sum(), (~judge).sum()) < self.rules.members:
+        if len(members) < 2 * self.rules.members:
             return None
         spherical = self.centres.spherical
-        trial = seed_centres(self.sample[members[~judge]], 2, self.seed, spherical=spherical)
-        gain = float((self.distances[members[judge]] - assign(self.sample[members[judge]], trial)[1]).sum())
         halves = seed_centres(self.sample[members], 2, self.seed, spherical=spherical)
         part, left = assign(self.sample[members], halves)
         sizes = np.bincount(part, minlength=2)
@@ -169,101 +142,75 @@ class _Draft:
         order = np.argsort(-sizes, kind="stable")
         means = np.stack([self.sample[members[part == p]].mean(axis=0) for p in order])
         total = max(float(self.distances[members].sum()), 1e-12)
+        gain = total - float(left.sum())
         errors = np.array([float(left[part == p].sum()) / total for p in order])
         return _Split(gain, means, sizes[order] / sizes.sum(), errors)
 
-    def best_split(self, other_than: int = -1) -> tuple[int, _Split] | None:
-        """Find the row and split that gain most."""
-        found = [(row, self.split_of(row)) for row in range(len(self.centres.ids)) if row != other_than]
-        usable = [(row, split) for row, split in found if split is not None and split.gain > 0]
-        return max(usable, key=lambda pair: pair[1].gain) if usable else None
-
-    def split(self, reason: str, other_than: int = -1) -> bool:
-        """Split where it gains most; whether there was such a place."""
-        best = self.best_split(other_than)
-        if best is None:
+    def split(self) -> bool:
+        """Have one cluster more, where that gains most; whether there was such a place."""
+        found = [(row, self.split_of(row)) for row in range(len(self.centres.ids))]
+        usable = [(split.gain, row, split) for row, split in found if split is not None and split.gain > 0]
+        if not usable:
             return False
-        row, split = best
+        _, row, split = max(usable, key=lambda one: one[0])
         old, new = int(self.centres.ids[row]), self.centres.next_id
         weights = self.centres.weights[row] * split.shares
         errors = self.centres.errors[row] * split.errors
         self.centres.reshape(np.zeros(0, np.int64), np.array([old, new]), split.means, weights, errors)
-        self.events += [LineageEvent(old, "split", reason), LineageEvent(new, "born", reason, parents=(old,))]
+        self.events += [LineageEvent(old, "split", "k"), LineageEvent(new, "born", "k", parents=(old,))]
         self._look()
         return True
 
-    def remove(self, row: int, reason: str) -> None:
-        """Let the nearest cluster take over from the one at ``row``."""
+    def remove(self) -> None:
+        """Have one cluster less: its nearest takes over from the one missed least, of equal ones the lightest."""
         c = self.centres
+        costs = usefulness(self.sample, c.centres)
+        row = int(np.lexsort((c.weights, costs))[0])
         away = ((c.centres - c.centres[row]) ** 2).sum(axis=1)
         away[row] = np.inf
         heir = int(np.argmin(away))
         total = c.weights[row] + c.weights[heir]
         share = c.weights[row] / total if total > 0 else 0.0
         mean = (share * c.means[row] + (1 - share) * c.means[heir]).astype(np.float32)
-        kind: Literal["retired", "merged"] = "retired" if reason == "dead" else "merged"
         gone, ids = c.ids[[row]], c.ids[[heir]]
-        self.events.append(LineageEvent(int(gone[0]), kind, reason, heir=int(ids[0])))
+        self.events.append(LineageEvent(int(gone[0]), "merged", "k", heir=int(ids[0])))
         c.reshape(gone, ids, mean[None], np.array([total]), np.array([c.errors[row] + c.errors[heir]]))
         self._look()
 
-    def move(self) -> bool:
-        """Give the place of the least useful cluster to the best split, if that pays."""
-        row = self.least_useful()
-        best = self.best_split(other_than=row)
-        if best is None or len(self.centres.ids) < 2:
-            return False
-        cost, weights = float(self.costs()[row]), self.centres.weights
-        dead = weights[row] <= self.rules.dead * weights.mean() and cost <= best[1].gain
-        mean_error = float(self.distances[self.judges].sum()) / len(weights)
-        if not dead and best[1].gain < self.rules.gain * cost + self.rules.least * mean_error:
-            return False
-        self.split("wide", other_than=row)
-        self.remove(row, self._why(row, dead))
-        return True
+    def improve(self) -> None:
+        """Put the centres where the users are who are nearest to them, and places where they are worth more."""
+        c, rules = self.centres, self.rules
+        settled = settle(self.sample, c.centres, spherical=c.spherical)
+        gained = self._gained_by_settling(settled)
+        found = breathe(self.sample, settled, self.seed, c.spherical)
+        luck = rules.luck * (1 - self.share) * len(c.ids) / len(self.sample)
+        more = _gained(self.sample, settled, found) + min(gained, 0.0) - luck
+        dead = (c.weights <= rules.dead * c.weights.mean()).any()
+        if more >= rules.gain or (dead and more > 0):
+            self._take(found)
+        elif gained >= rules.recentre:
+            self._take(settled)
 
-    def recentre(self) -> None:
-        """Put the centres where the sample is, if its second half says that the first was right."""
-        if self.judges.sum() < self.rules.members * len(self.centres.ids):
-            return
-        before = float(self.distances[self.judges].sum())
-        trial = self._recentred(self.sample[~self.judges])
-        after = float(assign(self.sample[self.judges], self._as_centres(trial))[1].sum())
-        if after < (1 - self.rules.recentre) * before:
-            c = self.centres
-            c.reshape(np.zeros(0, np.int64), c.ids, self._recentred(self.sample), c.weights, c.errors)
+    def _gained_by_settling(self, settled: Floats) -> float:
+        """Share of all users' error that the sample's means take off; of those not in it, as one half tells another."""
+        centres, spherical = self.centres.centres, self.centres.spherical
+        one, other = self.sample[::2], self.sample[1::2]
+        trial, led = (settle(one, start, spherical=spherical) for start in (centres, settled))
+        if _gained(one, trial, led) >= self.rules.gain:
+            trial = led  # by itself the half has got stuck
+        # Means of half as many users are off by twice as much: by k / n of the error more than those of all.
+        elsewhere = _gained(other, centres, trial) + len(centres) / len(self.sample)
+        return self.share * _gained(self.sample, centres, settled) + (1 - self.share) * elsewhere
 
-    def refit(self) -> None:
-        """Begin anew, if that is clearly better."""
+    def _take(self, centres: Floats) -> None:
         c = self.centres
-        if self.judges.sum() < self.rules.members * len(c.ids):
-            return
-        found = refit(c, self.sample, self.judges, self.rules.refit, self.seed)
-        if found is not None:
-            each = c.weights.sum() / len(self.sample)  # what one of the sample stands for
-            c.reshape(found.gone, found.ids, found.means, each * found.sizes, each * found.errors)
-            self.events += found.events
-
-    def _recentred(self, X: Floats) -> Floats:
-        """Means (k, d) after some steps of Lloyd on ``X`` (m, d); an old mean counts as some points, too."""
-        means, prior = self.centres.means, 2 * self.rules.members
-        for _ in range(STEPS):
-            rows, _ = assign(X, self._as_centres(means))
-            sums = np.zeros(means.shape, np.float64)
-            np.add.at(sums, rows, X)
-            counts = np.bincount(rows, minlength=len(means))[:, None]
-            means = ((sums + prior * self.centres.means) / (counts + prior)).astype(np.float32)
-        return means
-
-    def _as_centres(self, means: Floats) -> Floats:
-        return unit_rows(means) if self.centres.spherical else means
-
-    def _why(self, row: int, dead: bool) -> str:
-        if dead:
-            return "dead"
-        away = ((self.centres.centres - self.centres.centres[row]) ** 2).sum(axis=1)
-        away[row] = np.inf
-        return "twin" if away.min() < self.distances.mean() else "spare"
+        found = succeed(c, self.sample, centres, self.rules.dead)
+        each = c.weights.sum() / len(self.sample)  # what one of the sample stands for
+        weights, errors = each * found.sizes, each * found.errors
+        if not found.events:
+            weights, errors = c.weights, c.errors
+        c.reshape(found.gone, found.ids, found.means, weights, errors)
+        self.events += found.events
 
     def decision(self) -> Reshaped | None:
         """All that differs from the clusters as they are."""
@@ -281,3 +228,9 @@ class _Draft:
             old.next_id, new.next_id, gone,
             new.ids[put], new.means[put], new.weights[put], new.errors[put], self.events,
         )  # fmt: skip
+
+
+def _gained(X: Floats, before: Floats, after: Floats) -> float:
+    """Share of the error of ``X`` (m, d) that centres ``after`` (k, d) take off that of those ``before``."""
+    error = total_error(X, before)
+    return 1 - total_error(X, after) / error if error > 0 else 0.0

@@ -102,9 +102,10 @@ def lloyd_step(X: Floats, centres: Floats, weight: Floats, spherical: bool = Fal
     moved = centres.copy()
     full = total > 0
     moved[full] = means[full] / total[full, None].astype(np.float32)
-    far = np.argsort(-distances * weight, kind="stable")
-    for empty, point in zip(np.flatnonzero(~full), far, strict=False):
-        moved[empty] = X[point]
+    if not full.all():
+        far = np.argsort(-distances * weight, kind="stable")
+        for empty, point in zip(np.flatnonzero(~full), far, strict=False):
+            moved[empty] = X[point]
     if spherical:
         length = np.linalg.norm(moved, axis=1, keepdims=True)
         moved = np.where(length > 0, moved / np.where(length > 0, length, 1), centres)

@@ -48,7 +48,8 @@ class ClusterWatch:
             {} if truth is None else dict(zip(hash_texts(truth).tolist(), truth.values(), strict=True))
         )
         self._updates = 0
-        self._times: deque[tuple[int, int]] = deque()  # (updates, event time) of batches within the half-life
+        # (updates, event time) at the ends of batches within the half-life, and of the last one before it
+        self._times: deque[tuple[int, int]] = deque([(0, 0)])
         self._last: dict[int, tuple[int, int]] = {}  # user -> (events, cluster) at the look before
         self._looked_at = 0  # event time of that look, in ms
 

@@ -22,7 +22,7 @@ from stream.entries import (
     encode_entry,
 )
 from stream.hashing import HashIndex, hash_texts
-from stream.model import WATCHED_UPDATES, MemoryLog, Model, SampledProfiles
+from stream.model import WATCHED_UPDATES, MemoryLog, Model
 from stream.recommending.item_models import fit_item_models
 from stream.recommending.ranker import RankerState, SampledLists
 
@@ -219,23 +219,6 @@ def test_a_log_in_memory_is_folded_as_it_is_written() -> None:
         memory.append(entry)
     assert memory.model.version == len(memory.entries) - 1
     assert memory.model.clock == sum(entry.events for entry in memory.entries if isinstance(entry, Delta))
-
-
-def test_the_sample_holds_one_vector_a_user_and_forgets_the_oldest() -> None:
-    sample = SampledProfiles(3, 2)
-
-    def fold(*users: int) -> list[float]:
-        vectors = np.array([[user, len(users)] for user in users], np.float16)
-        sample.fold(np.array(users, np.uint64), vectors)
-        return sorted(sample.vectors()[:, 0].tolist())
-
-    assert fold(1) == [1]
-    assert fold(1, 2, 1) == [1, 2]
-    assert sample.vectors()[0].tolist() == [1, 3]
-    assert fold(3, 4) == [2, 3, 4]
-    assert fold(1) == [1, 3, 4]
-    assert fold(4) == [1, 3, 4]
-    assert len(sample) == 3
 
 
 def test_sums_of_the_space_before_are_left_out() -> None:

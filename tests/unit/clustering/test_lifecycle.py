@@ -172,8 +172,8 @@ def test_pure_noise_does_not_move_clusters() -> None:
 def test_restless_rules_move_more() -> None:
     X, middle = world(per=30)
     model = clusters(np.vstack([middle[0] + middle[1], middle[2:], middle[4] + 0.3]), X)
-    assert propose(model, X, rules=LifeCycle(gain=1e6, refit=1.0)) is None
-    assert propose(model, X, rules=LifeCycle(gain=1.0, least=0.0)) is not None
+    assert propose(model, X, rules=LifeCycle(gain=1.0, dead=0.0, recentre=1.0)) is None
+    assert propose(model, X, rules=LifeCycle(gain=0.0)) is not None
 
 
 def test_centres_go_where_the_users_are() -> None:
