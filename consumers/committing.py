@@ -19,6 +19,7 @@ class Batch:
 
     records: Records
     epochs: Mapping[int, int]
+    skipped: int = 0  # records that were gone before they could be read, since the batch before
 
 
 @dataclass(frozen=True, slots=True)

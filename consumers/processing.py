@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
+from consumers.checking import check_state
 from consumers.committing import Batch, BatchTransaction, DecisionTransaction, Output, Transaction
 from consumers.deciding import Deciding
 from consumers.following import CatalogueFollower, EntryWriter, ModelFollower, coordinates
@@ -24,7 +25,7 @@ from stream.catalogue import Catalogue
 from stream.clock import Clock
 from stream.config import Settings
 from stream.encoder import TextEncoder
-from stream.errors import OffsetOutOfRange
+from stream.errors import OffsetOutOfRange, TopicMismatch
 from stream.events.batch import DeadLetter, Decoded
 from stream.events.dead_letters import dead_letter_record
 from stream.events.decode import decode
@@ -88,6 +89,7 @@ class Processor:
         self._local = LocalProfiles(broker, topics, self.profiles, settings.snapshots, clock)
         self._restorations: list[Restoration] = []
         self._swept_at = clock.monotonic()
+        self._here: set[int] = set()  # partitions whose profiles are here, or are being restored
         self._open_model()
 
     def _open_model(self) -> None:
@@ -109,6 +111,7 @@ class Processor:
         self._items.catch_up()
         encoded = self.pipeline.encode_catalogue()
         self._model_log.catch_up()
+        check_state(self.broker, self.topics, self.model)
         log.info(
             "caught up",
             items=len(self.catalogue),
@@ -117,6 +120,10 @@ class Processor:
             model_version=self.model.version,
             seconds=round(self.clock.monotonic() - started, 2),
         )
+
+    def positions(self) -> dict[int, int]:
+        """Per partition of the events the next one that no commit has taken in."""
+        return dict(self.model.positions)
 
     def process(self, batch: Batch) -> BatchTransaction:
         """Run the pipeline on ``batch``, without records at fault, and serialise all that it leads to.
@@ -166,7 +173,9 @@ class Processor:
             restoration.discard(moves.gone)
         self._local.leave(moves.gone)
         self.profiles.drop(moves.gone)
+        self._here = (self._here - set(moves.gone)) | set(moves.came)
         if moves.came:
+            self._check_grown(max(moves.came))
             starts = self._local.load(moves.came)
             self._restorations.append(
                 Restoration(self.broker, self.topics, self.profiles, moves.came, starts, self.clock)
@@ -193,6 +202,16 @@ class Processor:
             for restoration in self._restorations:
                 stack.callback(restoration.close)
             stack.callback(self._local.close)
+
+    def _check_grown(self, partition: int) -> None:
+        """Raise TopicMismatch where the events topic has grown since the start."""
+        topic = self.topics.profiles.name
+        there = self.broker.partitions(topic)
+        if partition >= there:
+            raise TopicMismatch(
+                f"{self.topics.events.name} has got partition {partition}, and {topic} has {there} partitions: start "
+                "the worker again, which gives the topics that go with the events as many"
+            )
 
     def _follow(self) -> None:
         self._items.poll()
@@ -228,6 +247,7 @@ class Processor:
         topics, touched, profiles, records = self.topics, outcome.touched, self.profiles, batch.records
         users: list[bytes | None] = [outcome.events.user_id[i].encode() for i in touched.last_event]
         idle = self._sweep(outcome)
+        self._count(batch, outcome)
         dead_keys: list[bytes | None] = [coordinates(records, letter.row) for letter in outcome.dead]
         dead: list[bytes | None] = [dead_letter_record(records, letter) for letter in outcome.dead]
         rows, keys = profiles.serialise(touched.rows), profiles.keys(touched.rows)
@@ -243,6 +263,20 @@ class Processor:
         return BatchTransaction(
             outputs, records.next_offsets(), entry, self._entries.sequence, batch, outcome, idle
         )
+
+    def _count(self, batch: Batch, outcome: Outcome) -> None:
+        """Count, beside what the pipeline does, what only a look at the log can tell."""
+        counts = outcome.delta.counts
+        if batch.skipped:
+            counts["lost"] = batch.skipped
+        split = self.profiles.split_users(outcome.touched.rows, self._here)
+        if split:
+            counts["split_users"] = split
+            log.warning(
+                "users whose events come in several partitions have a profile in each: let all producers of the events "
+                "use one partitioner, with the user id as the key, and leave the number of partitions as it is",
+                users=split,
+            )
 
     def _sweep(self, outcome: Outcome) -> npt.NDArray[np.int64]:
         """Rows of users who have been idle for too long, now and then; tombstones end them in the changelog."""

@@ -24,7 +24,7 @@ from stream.broker.topics import Topics, ensure_topics
 from stream.clock import Clock
 from stream.config import Settings
 from stream.encoder import TextEncoder
-from stream.errors import TransactionAborted
+from stream.errors import BrokerError, TransactionAborted
 from stream.model import Model
 from stream.pipeline import Outcome
 from stream.profiles.table import ProfileTable
@@ -38,6 +38,9 @@ BUSY_S = 0.01
 # How long partitions that are to go wait for their batch under way: one takes well under a second, unless it stands
 # still, and then others should not wait for it. At most half of kafka.max_poll_interval_ms.
 REVOKE_S = 5.0
+# A rebalance or a restart of the broker aborts a commit or two. More in a row have a reason that stays, such as a list
+# larger than its topic takes, and doing the same again does not help.
+MOST_ABORTS = 10
 # How long a stop waits for the batch under way before it leaves it to the next owner.
 STOP_S = 10.0
 
@@ -85,7 +88,9 @@ class Worker:
         self._lane: Lane[Transaction | Restored | None] = Lane("processing")
         # Members of groups last: from here on they have to be polled.
         self._learner = LearnerRole(broker, self.topics)
-        self._consumer = broker.subscribe(self.topics.events.name, self.topics.group("workers"), self)
+        self._consumer = broker.subscribe(
+            self.topics.events.name, self.topics.group("workers"), self, self._processor.positions()
+        )
 
     @property
     def model(self) -> Model:
@@ -210,7 +215,8 @@ class Worker:
         elif self._collector.due_in(now) == 0:
             records = self._collector.take(now)
             partitions = np.unique(records.partition).tolist()
-            batch = self._batch = Batch(records, {p: self._epochs[p] for p in partitions})
+            epochs = {p: self._epochs[p] for p in partitions}
+            batch = self._batch = Batch(records, epochs, self._consumer.take_skipped())
             self._lane.start(lambda: self._processor.process(batch))
         elif self._epochs.keys() != self._restored:
             self._lane.start(self._processor.restore)
@@ -268,6 +274,10 @@ class Worker:
     def _note_abort(self, aborted: TransactionAborted) -> None:
         self._aborts += 1
         log.warning("commit aborted; it is done again", reason=str(aborted))
+        if self._aborts > MOST_ABORTS:
+            raise BrokerError(
+                f"{self._aborts} commits one after the other were aborted, the last one since: {aborted}"
+            ) from aborted
 
     def _settle(self, transaction: Transaction, committed: bool) -> None:
         decide = committed and self._learner.is_here()

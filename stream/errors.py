@@ -8,6 +8,7 @@
     ├── FormatError              bytes of a state topic are not what their format version promises
     ├── EncoderError             a model cannot be loaded or does not answer as an encoder
     ├── NotReady                 asked of a model for what it has not learnt yet
+    ├── StateLost                a state topic does not hold what was written to it: restore it, or begin anew
     ├── ProcessingFailed         one record after the other makes processing fail: stop, a human has to look
     ├── ResetRefused             a generation cannot be opened or dropped now; the text says what has to be so first
     └── BrokerError              the border to Kafka
@@ -44,6 +45,10 @@ class EncoderError(ShoalError):
 
 class NotReady(ShoalError):
     """A model was asked for what it has not learnt yet."""
+
+
+class StateLost(ShoalError):
+    """A state topic does not hold what was written to it."""
 
 
 class ProcessingFailed(ShoalError):

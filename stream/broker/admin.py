@@ -27,6 +27,10 @@ class Admin(Protocol):
         """
         ...
 
+    def grow(self, topic: str, partitions: int) -> None:
+        """Give ``topic`` as many partitions, which are more than it has; those it has stay as they are."""
+        ...
+
     def groups(self, prefix: str) -> list[str]:
         """Names of the groups there are that begin with ``prefix``, in order."""
         ...

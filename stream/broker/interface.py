@@ -147,6 +147,10 @@ class GroupConsumer(Protocol):
         """
         ...
 
+    def take_skipped(self) -> int:
+        """How many records were gone before they could be read, since this was last asked."""
+        ...
+
     def close(self) -> None:
         """Leave the group; calls the listener's ``revoked`` for what is still assigned. Idempotent."""
         ...
@@ -266,8 +270,20 @@ class Broker(Admin, Protocol):
         """Per partition the first offset and the one after the last, open transactions included."""
         ...
 
-    def subscribe(self, topic: str, group: str, listener: AssignmentListener | None = None) -> GroupConsumer:
-        """Join ``group``; partitions without a committed offset are read from their beginning."""
+    def subscribe(
+        self,
+        topic: str,
+        group: str,
+        listener: AssignmentListener | None = None,
+        start: Mapping[int, int] | None = None,
+    ) -> GroupConsumer:
+        """Join ``group``.
+
+        Partitions without a committed offset are read from ``start``, or else from their beginning. Where what is to
+        be read next is gone, since the log keeps its records for a time only, reading goes on at the first there is,
+        and that is said (``take_skipped``). Polling raises OffsetOutOfRange where it lies behind the end: then this is
+        another topic of that name, or one that has lost its end.
+        """
         ...
 
     def reader(self, topic: str, start: Mapping[int, int] | Literal["earliest", "latest"]) -> Reader:

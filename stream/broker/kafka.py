@@ -26,11 +26,15 @@ class KafkaBroker(KafkaAdmin):
     """
 
     def subscribe(
-        self, topic: str, group: str, listener: AssignmentListener | None = None
+        self,
+        topic: str,
+        group: str,
+        listener: AssignmentListener | None = None,
+        start: Mapping[int, int] | None = None,
     ) -> KafkaGroupConsumer:
         """See ``Broker.subscribe``."""
         self.partitions(topic)
-        return KafkaGroupConsumer(self._settings, self._bootstrap_servers, topic, group, listener)
+        return KafkaGroupConsumer(self._settings, self._bootstrap_servers, topic, group, listener, start)
 
     def reader(self, topic: str, start: Mapping[int, int] | Literal["earliest", "latest"]) -> KafkaReader:
         """See ``Broker.reader``."""

@@ -16,7 +16,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from stream.broker.interface import TopicSpec
 from stream.broker.kafka_client import (
@@ -160,6 +160,16 @@ class KafkaAdmin:
         futures = self._admin.delete_records(wanted, request_timeout=REQUEST_TIMEOUT)
         for future in futures.values():
             self._settle(future, f"trimming {topic}")
+
+    def grow(self, topic: str, partitions: int) -> None:
+        """See ``Broker.grow``."""
+        for future in self._admin.create_partitions([NewPartitions(topic, partitions)]).values():
+            self._settle(future, f"adding partitions to {topic}")
+        deadline = time.monotonic() + REQUEST_TIMEOUT
+        while self.partitions(topic) < partitions:
+            if time.monotonic() > deadline:
+                raise BrokerUnavailable(f"the broker has not added partitions to {topic} yet")
+            time.sleep(LOOK_EVERY)
 
     def groups(self, prefix: str) -> list[str]:
         """See ``Broker.groups``."""

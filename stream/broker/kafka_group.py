@@ -9,10 +9,10 @@ from typing import Any
 from confluent_kafka import Consumer, TopicPartition
 
 from stream.broker.interface import AssignmentListener, Records
-from stream.broker.kafka_client import client_configuration, configured, translated
+from stream.broker.kafka_client import REQUEST_TIMEOUT, client_configuration, configured, logger, translated
 from stream.broker.kafka_reader import READING, Fetcher
 from stream.config import KafkaSettings
-from stream.errors import BrokerError, TransactionAborted
+from stream.errors import BrokerError, OffsetOutOfRange, TransactionAborted
 
 
 def group_configuration(settings: KafkaSettings, bootstrap_servers: str, group: str) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def group_configuration(settings: KafkaSettings, bootstrap_servers: str, group: 
         READING
         | {
             "group.id": group,
-            "auto.offset.reset": "earliest",
+            "auto.offset.reset": "error",  # librdkafka would say nothing; see _reset
             "partition.assignment.strategy": "cooperative-sticky",
             "max.poll.interval.ms": settings.max_poll_interval_ms,
             "session.timeout.ms": session_ms,
@@ -46,15 +46,18 @@ class KafkaGroupConsumer:
         topic: str,
         group: str,
         listener: AssignmentListener | None,
+        start: Mapping[int, int] | None = None,
     ) -> None:
         self.topic = topic
         self._listener = listener
+        self._start = dict(start or {})
+        self._skipped = 0
         self._assigned: set[int] = set()
         self._failure: BaseException | None = None
         self._closed = False
         with configured(settings):
             self._consumer = Consumer(group_configuration(settings, bootstrap_servers, group))
-        self._fetcher = Fetcher(self._consumer, topic)
+        self._fetcher = Fetcher(self._consumer, topic, self._reset)
         with translated(f"joining group {group}"):
             self._consumer.subscribe(
                 [topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
@@ -70,6 +73,38 @@ class KafkaGroupConsumer:
             self._raise_failure()
             if len(records) or left == 0:
                 return records
+
+    def _reset(self, partition: int, position: int | None) -> None:
+        """Go on in ``partition``, whose group has no position, or one that the log does not hold."""
+        if partition not in self._assigned:
+            return
+        with translated(f"asking for the ends of {self.topic}"):
+            at = TopicPartition(self.topic, partition)
+            first, end = self._consumer.get_watermark_offsets(at, REQUEST_TIMEOUT)
+        wanted = self._start.get(partition, first) if position is None else position
+        if wanted > end:
+            raise OffsetOutOfRange(
+                f"partition {partition} of {self.topic} ends at offset {end}, but has been read up to {wanted}: it is "
+                "another topic of that name, or has lost its end. What was made of the old one stands in the state "
+                "topics: begin a new generation with `shoal reset`, which reads what is there"
+            )
+        if wanted < first:
+            self._skipped += first - wanted
+            logger.error(
+                "%d records of partition %d of %s, from offset %d on, were gone before they were read: its retention "
+                "is shorter than the time that nobody read it", first - wanted, partition, self.topic, wanted
+            )  # fmt: skip
+        elif position is None and wanted > first:
+            logger.warning(
+                "the group has no offset for partition %d of %s (Kafka forgets those of a group that was empty for "
+                "long); going on from %d, where the last commit ended", partition, self.topic, wanted
+            )  # fmt: skip
+        self.seek({partition: max(wanted, first)})
+
+    def take_skipped(self) -> int:
+        """See ``GroupConsumer.take_skipped``."""
+        skipped, self._skipped = self._skipped, 0
+        return skipped
 
     def _raise_failure(self) -> None:
         failure, self._failure = self._failure, None

@@ -28,6 +28,9 @@ OUTCOME_PATIENCE = 120.0
 # Seconds that an abort waits for records under way. librdkafka ends a transaction that the broker may not
 # know of yet when its first records are unanswered (its issue 4849), and cannot go on after that.
 ABORT_FLUSH = 5.0
+# Seconds in which a producer that is closed aborts what is open. With the broker gone nothing can be aborted: then its
+# timeout, or the successor of the same name, ends the transaction there.
+CLOSE_PATIENCE = 3.0
 ROOM_WAIT = 0.05  # seconds to wait for room in the buffer before looking again
 
 WRITING = {
@@ -109,14 +112,25 @@ class KafkaTransactionalProducer:
         """See ``TransactionalProducer.commit``."""
         self._check(open_=True)
         # Without a time limit librdkafka takes what is left of the transaction's own, as it recommends.
-        self._insist("committing", lambda _timeout: self._producer.commit_transaction(-1), OUTCOME_PATIENCE)
+        try:
+            self._insist(
+                "committing", lambda _timeout: self._producer.commit_transaction(-1), OUTCOME_PATIENCE
+            )
+        except BrokerUnavailable as away:
+            raise BrokerUnavailable(
+                f"{away}. Whether it has taken effect is not known here, so this process has to end; the next one "
+                "finds it as it is"
+            ) from away
         self._open = False
 
     def abort(self) -> None:
         """See ``TransactionalProducer.abort``."""
         self._check(open_=True)
-        self._producer.flush(ABORT_FLUSH)
-        self._insist("aborting", lambda _timeout: self._producer.abort_transaction(-1), OUTCOME_PATIENCE)
+        self._abort(OUTCOME_PATIENCE)
+
+    def _abort(self, patience: float) -> None:
+        self._producer.flush(min(ABORT_FLUSH, patience))
+        self._insist("aborting", self._producer.abort_transaction, patience)
         self._open = False
 
     def _flush(self, timeout: float) -> None:
@@ -154,8 +168,13 @@ class KafkaTransactionalProducer:
 
     def close(self) -> None:
         """See ``TransactionalProducer.close``."""
-        if self._open:
-            self.abort()
+        if self._open and not self._refusal:
+            try:
+                self._abort(CLOSE_PATIENCE)
+            except BrokerUnavailable as away:
+                logger.warning("an open transaction is left to its timeout: %s", away)
+                self._producer.purge()
+        self._open = False
         self._refusal = self._refusal or BrokerError(f"the producer {self._id} is closed")
 
 

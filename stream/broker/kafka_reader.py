@@ -54,9 +54,16 @@ def reader_configuration(settings: KafkaSettings, bootstrap_servers: str) -> dic
 class Fetcher:
     """Turns what a librdkafka consumer delivers into columns, and knows the position in each partition."""
 
-    def __init__(self, consumer: Consumer, topic: str) -> None:
+    def __init__(
+        self,
+        consumer: Consumer,
+        topic: str,
+        on_reset: Callable[[int, int | None], None] | None = None,
+    ) -> None:
         self._consumer = consumer
         self._topic = topic
+        # Called with a partition, and the position that it does not hold; None: there was no position.
+        self._on_reset = on_reset
         self.positions: dict[int, int] = {}
 
     def fetch(self, max_records: int, timeout: float, wanted: Callable[[], frozenset[int]]) -> Records:
@@ -80,6 +87,8 @@ class Fetcher:
         if error.code() == KafkaError._PARTITION_EOF:
             partition, end = message.partition() or 0, message.offset() or 0
             self.positions[partition] = max(end, self.positions.get(partition, 0))
+        elif error.code() == KafkaError._AUTO_OFFSET_RESET and self._on_reset:
+            self._on_reset(message.partition() or 0, message.offset())
         elif error.code() in TRANSIENT or error.retriable():
             logger.warning("reading %s: %s; trying on", self._topic, error.str())
         else:

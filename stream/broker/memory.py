@@ -81,12 +81,18 @@ class MemoryBroker(MemoryAdmin):
             return self._without_key % self.partitions(topic)
         return zlib.crc32(key) % self.partitions(topic)
 
-    def subscribe(self, topic: str, group: str, listener: AssignmentListener | None = None) -> MemoryConsumer:
+    def subscribe(
+        self,
+        topic: str,
+        group: str,
+        listener: AssignmentListener | None = None,
+        start: Mapping[int, int] | None = None,
+    ) -> MemoryConsumer:
         """See ``Broker.subscribe``."""
         with self.changed:
             logs = self.logs(topic)
             return MemoryConsumer(
-                self._groups.setdefault((group, topic), Group(topic, logs)), listener, self.changed
+                self._groups.setdefault((group, topic), Group(topic, logs)), listener, self.changed, start
             )
 
     def expel(self, consumer: MemoryConsumer) -> None:

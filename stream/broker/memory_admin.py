@@ -42,6 +42,16 @@ class MemoryAdmin:
             for partition, offset in before.items():
                 logs[partition].trim(offset)
 
+    def grow(self, topic: str, partitions: int) -> None:
+        """See ``Broker.grow``."""
+        with self.changed:
+            logs = self.logs(topic)
+            logs += [PartitionLog() for _ in range(partitions - len(logs))]
+            for (_, of), group in self._groups.items():
+                if of == topic:
+                    group.spread()
+            self.changed.notify_all()
+
     def groups(self, prefix: str) -> list[str]:
         """See ``Broker.groups``."""
         with self.changed:
@@ -56,7 +66,7 @@ class MemoryAdmin:
         """See ``Broker.committed``."""
         with self.changed:
             found = self._groups.get((group, topic))
-            return dict(found.committed) if found else {}
+            return {} if found is None else dict(found.committed)
 
     def delete_groups(self, names: Sequence[str]) -> None:
         """See ``Broker.delete_groups``."""

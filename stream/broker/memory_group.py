@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from stream.broker.interface import AssignmentListener, Records
 from stream.broker.memory_log import PartitionLog, fetch_all
-from stream.errors import BrokerError, TransactionAborted
+from stream.errors import BrokerError, OffsetOutOfRange, TransactionAborted
 
 Member = TypeVar("Member")
 
@@ -55,6 +55,11 @@ class Group:
         self._members.append(member)
         self._target = balance(self._target, self._members, len(self.logs))
 
+    def spread(self) -> None:
+        """Share out the partitions again, as there are more of them."""
+        if self._members:
+            self._target = balance(self._target, self._members, len(self.logs))
+
     def leave(self, member: MemoryConsumer) -> None:
         """Take a member, and what it owned, out."""
         self._members.remove(member)
@@ -89,10 +94,16 @@ class MemoryConsumer:
     """A ``GroupConsumer`` in memory. Listeners are called without a lock and may wait for other threads."""
 
     def __init__(
-        self, group: Group, listener: AssignmentListener | None, changed: threading.Condition
+        self,
+        group: Group,
+        listener: AssignmentListener | None,
+        changed: threading.Condition,
+        start: Mapping[int, int] | None = None,
     ) -> None:
         self.group = group
         self._listener = listener
+        self._start = dict(start or {})
+        self._skipped = 0
         self._changed = changed
         self._positions: dict[int, int] = {}
         self._paused: set[int] = set()
@@ -116,7 +127,21 @@ class MemoryConsumer:
                 if not self._must_rebalance():
                     self._changed.wait(left)
 
+    def take_skipped(self) -> int:
+        """See ``GroupConsumer.take_skipped``."""
+        with self._changed:
+            skipped, self._skipped = self._skipped, 0
+            return skipped
+
     def _fetch(self, limit: int) -> Records:
+        for p, position in self._positions.items():
+            log = self.group.logs[p]
+            if position > log.end:
+                raise OffsetOutOfRange(
+                    f"partition {p} of {self.group.topic} ends at {log.end}, not {position}"
+                )
+            self._skipped += max(0, log.first - position)
+            self._positions[p] = max(position, log.first)
         wanted = [p for p in self.group.owned(self) if p not in self._paused]
         # Another partition is first each time, or a busy one would starve the rest.
         self._turn += 1
@@ -142,7 +167,7 @@ class MemoryConsumer:
             vacant = self.group.vacant(self)
             for p in vacant:
                 self.group.owners[p] = self
-                self._positions[p] = self.group.committed.get(p, self.group.logs[p].first)
+                self._positions[p] = self.group.committed.get(p, self._start.get(p, self.group.logs[p].first))
         if vacant and self._listener:
             self._listener.assigned(vacant)
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import structlog
+
 from stream.broker.interface import Broker, TopicSpec
 from stream.config import DAY_MS, HOUR_MS, KafkaSettings
 from stream.errors import TopicMismatch
+
+log = structlog.get_logger()
 
 MIB = 1024 * 1024
 FOREVER = {"retention.ms": "-1", "retention.bytes": "-1"}
@@ -107,6 +111,8 @@ class Topics:
 def ensure_topics(broker: Broker, topics: Topics, settings: KafkaSettings) -> int:
     """Create what is missing; an ``events`` topic that exists decides how many partitions go with it.
 
+    Where it has grown, so do those that go with it.
+
     Returns
     -------
     int
@@ -115,13 +121,21 @@ def ensure_topics(broker: Broker, topics: Topics, settings: KafkaSettings) -> in
     Raises
     ------
     TopicMismatch
-        Where one of the others exists with another number, or a one-partition topic has several.
+        Where one of the others exists with a larger number, or a one-partition topic has several.
     """
     n = _existing_partitions(broker, topics.events.name) or settings.partitions
     followers = topics.like_events()
     for topic in followers:
         there = _existing_partitions(broker, topic.name)
-        if there not in (None, n):
+        if there is not None and there < n:
+            log.warning(
+                "the events topic has more partitions than before, and this topic is given as many; users whose key "
+                "goes to another partition now begin a new profile there",
+                topic=topic.name,
+                partitions=n,
+            )
+            broker.grow(topic.name, n)
+        elif there not in (None, n):
             raise TopicMismatch(
                 f"topic {topic.name} has {there} partitions and {topics.events.name} has {n}, which must be "
                 f"equal: delete {topic.name} and let Shoal create it anew, or start a new generation "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -140,6 +140,16 @@ class ProfileTable:
     def partitions(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
         """The partition of each of ``rows`` (m,), int32 (m,)."""
         return self._partition[rows]
+
+    def split_users(self, rows: npt.NDArray[np.int64], partitions: Collection[int]) -> int:
+        """How many users of ``rows`` (m,) have a new one, since ``begin``, and a row in another of ``partitions``."""
+        fresh = rows[rows >= self._n_before]
+        users = self.rows["user"][fresh].astype(np.uint64)
+        elsewhere = np.zeros(len(fresh), np.bool_)
+        for partition in partitions:
+            there = self._index.find(mix(users, np.full(len(users), partition, np.uint64)))
+            elsewhere |= (there >= 0) & (self._partition[fresh] != partition)
+        return len(np.unique(users[elsewhere]))
 
     def forget(self, rows: npt.NDArray[np.int64]) -> None:
         """Drop ``rows``; those that are left move up."""

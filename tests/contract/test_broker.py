@@ -14,7 +14,14 @@ import pytest
 from stream.broker.interface import Broker, GroupConsumer, Records, TopicSpec, TransactionalProducer
 from stream.broker.kafka import KafkaBroker
 from stream.broker.memory import MemoryBroker
-from stream.errors import BrokerError, BrokerUnavailable, Fenced, TopicMismatch, TransactionAborted
+from stream.errors import (
+    BrokerError,
+    BrokerUnavailable,
+    Fenced,
+    OffsetOutOfRange,
+    TopicMismatch,
+    TransactionAborted,
+)
 
 PATIENCE = 20.0  # seconds within which a broker has to do what it promised
 
@@ -485,6 +492,56 @@ def test_what_a_listener_raises_comes_out_of_poll(harness: Harness) -> None:
         consumer.close()
     with pytest.raises(BrokerError, match="closed"):
         consumer.poll(1, 0)
+
+
+def test_without_a_committed_offset_a_member_starts_where_it_is_told(harness: Harness) -> None:
+    topic = harness.topic(partitions=2)
+    for partition in (0, 1):
+        harness.commit(topic, *(f"{partition}{i}".encode() for i in range(3)), partition=partition)
+    consumer = harness.keep(harness.broker.subscribe(topic, harness.prefix + "group", None, {0: 2}))
+    assert sorted(take(consumer, 4).values) == [b"02", b"10", b"11", b"12"]  # type: ignore[type-var]
+    assert consumer.take_skipped() == 0
+    producer = harness.producer()
+    producer.begin()
+    producer.send_offsets(consumer, {0: 1})
+    producer.commit()
+    consumer.close()
+    again = harness.keep(harness.broker.subscribe(topic, harness.prefix + "group", None, {0: 2, 1: 2}))
+    assert sorted(take(again, 3).values) == [b"01", b"02", b"12"]  # type: ignore[type-var]
+
+
+def test_what_is_gone_before_it_is_read_is_skipped_and_counted(harness: Harness) -> None:
+    topic = harness.topic()
+    harness.publish(topic, *(str(i).encode() for i in range(6)))
+    consumer = harness.consumer(topic)
+    take(consumer, 2)
+    producer = harness.producer()
+    producer.begin()
+    producer.send_offsets(consumer, {0: 2})
+    producer.commit()
+    consumer.close()
+    harness.broker.trim(topic, {0: 5})
+    late = harness.consumer(topic)
+    assert take(late, 1).values == [b"5"]
+    assert late.take_skipped() == 3
+    assert late.take_skipped() == 0
+
+
+def test_a_position_behind_the_end_is_an_error(harness: Harness) -> None:
+    topic = harness.topic()
+    harness.publish(topic, b"0")
+    consumer = harness.keep(harness.broker.subscribe(topic, harness.prefix + "group", None, {0: 7}))
+    with pytest.raises(OffsetOutOfRange, match="ends at"):
+        until(lambda: len(consumer.poll(10, 0.1)) > 5)
+
+
+def test_a_topic_that_grows_keeps_what_it_has_and_its_group_gets_the_rest(harness: Harness) -> None:
+    topic = harness.topic()
+    harness.publish(topic, b"kept")
+    harness.broker.grow(topic, 3)
+    assert harness.broker.partitions(topic) == 3
+    assert take(harness.reader(topic), 1).values == [b"kept"]
+    settle(harness.consumer(topic), shares=[3])
 
 
 # Readers

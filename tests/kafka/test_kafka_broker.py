@@ -75,6 +75,26 @@ def test_a_commit_outlasts_a_restart_of_the_broker(tmp_path: Path, broker_settin
         producer.close()
 
 
+def test_a_producer_can_be_closed_though_the_broker_is_gone(tmp_path: Path, broker_settings: Any) -> None:
+    settings = broker_settings()
+    topic = settings.prefix + "topic"
+    with EmbeddedKafka(tmp_path / "kafka", heap_mb=256) as kafka:
+        broker = KafkaBroker(settings, kafka.bootstrap_servers)
+        broker.create_topics([TopicSpec(topic, 1)])
+        producer = broker.transactional_producer(settings.prefix + "p")
+        consumer = broker.subscribe(topic, settings.prefix + "g")
+        poll_until_assigned(consumer, 1)
+        producer.begin()
+        producer.send(topic, 0, [None], [b"never"])
+        kafka.kill()
+        started = time.monotonic()
+        producer.close()
+        consumer.close()
+        assert time.monotonic() - started < 15
+        with pytest.raises(BrokerError, match="closed"):
+            producer.begin()
+
+
 def test_the_newer_group_protocol_works_as_the_older(kafka: EmbeddedKafka, broker_settings: Any) -> None:
     settings = broker_settings()
     newer = settings.model_copy(update={"librdkafka": {}})

@@ -56,8 +56,8 @@ def test_the_existing_events_topic_decides_how_many_partitions_there_are() -> No
 def test_followers_with_another_number_of_partitions_are_refused(role: str) -> None:
     settings = KafkaSettings(partitions=4)
     broker, topics = MemoryBroker(), Topics(settings)
-    broker.create_topics([TopicSpec(getattr(topics, role).name, 3)])
-    with pytest.raises(TopicMismatch, match=r"3 partitions and shoal\.events has 4.*generation"):
+    broker.create_topics([TopicSpec(getattr(topics, role).name, 5)])
+    with pytest.raises(TopicMismatch, match=r"5 partitions and shoal\.events has 4.*generation"):
         ensure_topics(broker, topics, settings)
     with pytest.raises(TopicMismatch):
         broker.partitions(topics.events.name)  # nothing was created
@@ -77,3 +77,13 @@ def test_others_topics_may_have_any_number_of_partitions() -> None:
     broker.create_topics([TopicSpec(topics.items.name, 9)])
     ensure_topics(broker, topics, settings)
     assert broker.partitions(topics.items.name) == 9
+
+
+def test_what_goes_with_the_events_grows_with_them() -> None:
+    settings = KafkaSettings(partitions=2)
+    broker, topics = MemoryBroker(), Topics(settings)
+    ensure_topics(broker, topics, settings)
+    broker.grow(topics.events.name, 5)
+    assert ensure_topics(broker, topics, settings) == 5
+    assert {broker.partitions(topic.name) for topic in topics.like_events()} == {5}
+    assert broker.partitions(topics.model_updates.name) == 1
