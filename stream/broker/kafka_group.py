@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import OFFSET_STORED, Consumer, TopicPartition
 
 from stream.broker.interface import AssignmentListener, Records
 from stream.broker.kafka_client import REQUEST_TIMEOUT, client_configuration, configured, logger, translated
 from stream.broker.kafka_reader import READING, Fetcher
 from stream.config import KafkaSettings
-from stream.errors import BrokerError, OffsetOutOfRange, TransactionAborted
+from stream.errors import BrokerError, BrokerUnavailable, OffsetOutOfRange, TransactionAborted
 
 
 def group_configuration(settings: KafkaSettings, bootstrap_servers: str, group: str) -> dict[str, Any]:
@@ -78,9 +78,14 @@ class KafkaGroupConsumer:
         """Go on in ``partition``, whose group has no position, or one that the log does not hold."""
         if partition not in self._assigned:
             return
-        with translated(f"asking for the ends of {self.topic}"):
-            at = TopicPartition(self.topic, partition)
-            first, end = self._consumer.get_watermark_offsets(at, REQUEST_TIMEOUT)
+        try:
+            with translated(f"asking for the ends of {self.topic}"):
+                at = TopicPartition(self.topic, partition)
+                first, end = self._consumer.get_watermark_offsets(at, REQUEST_TIMEOUT)
+        except BrokerUnavailable as away:  # a partition that was just created has no leader for a moment
+            logger.warning("%s; trying again", away)
+            self._place({partition: OFFSET_STORED if position is None else position})
+            return
         wanted = self._start.get(partition, first) if position is None else position
         if wanted > end:
             raise OffsetOutOfRange(
@@ -166,13 +171,16 @@ class KafkaGroupConsumer:
     def seek(self, positions: Mapping[int, int]) -> None:
         """See ``GroupConsumer.seek``."""
         self._check_assigned(positions)
+        self._place(positions)
+        self._fetcher.positions.update(positions)
+
+    def _place(self, positions: Mapping[int, int]) -> None:
         # Not librdkafka's seek, which refuses what was not fetched yet, as within ``assigned``. A paused
         # partition stays paused.
         targets = [TopicPartition(self.topic, p, offset) for p, offset in positions.items()]
         with translated(f"seeking in {self.topic}"):
             self._consumer.incremental_unassign(targets)
             self._consumer.incremental_assign(targets)
-        self._fetcher.positions.update(positions)
 
     def lag(self) -> dict[int, int]:
         """See ``GroupConsumer.lag``. A partition is missing until its first record or end has been seen."""
