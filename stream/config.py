@@ -256,7 +256,8 @@ class WorkerSettings(Section):
     poison_window_ms: int = Field(default=600_000, ge=1_000)
     # The learner refreshes labels and weights after so many events; a decision costs 50 ms off the hot path.
     learn_every: int = Field(default=5_000, ge=1)
-    # Each list names every offset it took in: for audits of exactly-once; makes lists longer.
+    # Each list names every offset it took in, each delta those that were dropped: for audits of exactly-once;
+    # makes both longer.
     provenance: bool = False
 
 

@@ -26,7 +26,7 @@ RENEWALS = 4
 
 
 def contribute(
-    records: Records,
+    decoded: Decoded,
     events: EventBatch,
     touched: Touched,
     placed: Placed,
@@ -36,7 +36,7 @@ def contribute(
     counts: Mapping[str, float],
     model: Model,
 ) -> Delta:
-    """Make the delta of ``records``: n events of m users; ``context`` (n, C): touched before; ``new`` (n,): never."""
+    """Make the delta of ``decoded``: n events of m users; ``context`` (n, C): touched before; ``new`` (n,): never."""
     counted = (events.item != 0) & (events.weight > 0)
     items, codes = np.unique(
         np.concatenate([events.item[counted], context[counted].ravel()]), return_inverse=True
@@ -55,7 +55,7 @@ def contribute(
         )
     return Delta(
         base_version=model.version,
-        offsets=_offsets(records),
+        offsets=_offsets(decoded.records),
         events=len(events),
         updates=len(touched.rows),
         items=items[none:],
@@ -72,6 +72,7 @@ def contribute(
         taught=learnt[0],
         lists=learnt[1],
         counts=dict(counts),
+        dropped=_dropped(decoded, events) if model.settings.worker.provenance else None,
     )
 
 
@@ -114,6 +115,19 @@ def _sample(users: npt.NDArray[np.uint64], last: int, placed: Placed, model: Mod
 def _offsets(records: Records) -> dict[int, tuple[int, int]]:
     after = records.next_offsets()
     return {p: (first, after[p] - 1) for p, first in records.first_offsets().items()}
+
+
+def _dropped(decoded: Decoded, events: EventBatch) -> dict[int, list[int]]:
+    """Offsets of the records that are neither among the ``events`` taken in nor dead letters, by partition."""
+    dropped = {}
+    dead = np.zeros(len(decoded.records), np.bool_)
+    dead[[letter.row for letter in decoded.dead]] = True
+    for p in np.unique(decoded.records.partition).tolist():
+        offsets = decoded.records.offset[(decoded.records.partition == p) & ~dead]
+        left = np.setdiff1d(offsets, events.offset[events.partition == p])
+        if len(left):
+            dropped[p] = left.tolist()
+    return dropped
 
 
 def _new_ids(events: EventBatch, items: npt.NDArray[np.uint64], model: Model) -> list[str | None]:

@@ -42,6 +42,7 @@ class Delta:
     taught: npt.NDArray[np.float32]  # (situations, sources) responsibilities for what was taken
     lists: SampledLists
     counts: dict[str, float]  # events, lists, drops by reason, hits
+    dropped: dict[int, list[int]] | None = None  # with provenance: per input partition the offsets dropped
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,8 @@ def _made(value: Any) -> Any:
     kind = _KINDS[value[TAG]]
     if kind is Delta:
         body["offsets"] = {int(p): (int(a), int(b)) for p, (a, b) in body["offsets"].items()}
+        if (dropped := body.get("dropped")) is not None:
+            body["dropped"] = {int(p): offsets for p, offsets in dropped.items()}
     elif kind is LineageEvent:
         body["parents"] = tuple(body["parents"])
     return kind(**body)

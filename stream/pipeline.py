@@ -106,5 +106,5 @@ class Pipeline:
         then = read_profiles(rows_before[u], before.cluster[u], before.vectors[u], index, recommending)
         learnt = recommender.sample(lessons, then, model, now)
         counts = count_outcome(decoded, duplicates, events, len(published), answers, new)
-        delta = contribute(decoded.records, events, touched, after, context, new, learnt, counts, model)
+        delta = contribute(decoded, events, touched, after, context, new, learnt, counts, model)
         return Outcome(events, touched, published, decoded.dead, delta, answers, new)

@@ -59,7 +59,7 @@ SEEDED = Seeded(
 )
 ENTRIES = [
     DELTA,
-    replace(DELTA, clusters=None),
+    replace(DELTA, clusters=None, dropped={0: [6, 7], 11: [0]}),
     SEEDED,
     Labelled(
         5, Named(np.array([0, 3]), ["wool", 'say "hi"'], Hierarchy(np.array([0, 3]), np.array([[0, 1]]), 2))

@@ -346,10 +346,19 @@ def test_the_pipeline_makes_better_lists_than_popularity(trained: Service) -> No
 def test_provenance_names_every_offset(small_settings: Settings) -> None:
     worker = small_settings.worker.model_copy(update={"provenance": True})
     service = Service(small_settings.model_copy(update={"worker": worker}), [])
-    outcome = service.take_in([view(user, "i0", event_id=str(n)) for n, user in enumerate("abaab")])
+    events = [view(user, "i0", event_id=str(n)) for n, user in enumerate("abaab")]
+    outcome = service.take_in([*events, events[3]])
     sources = [json.loads(record)["source"] for record in outcome.lists]
     assert [source["offsets"] for source in sources] == [[0, 2, 3], [1, 4]]
     assert [source["offset"] for source in sources] == [3, 4]
+    assert outcome.delta.dropped == {0: [5]}
+    assert outcome.delta.offsets == {0: (0, 5)}
+
+
+def test_without_provenance_nothing_names_offsets(small_settings: Settings) -> None:
+    outcome = Service(small_settings, []).take_in([view("a", "i0", event_id="1")] * 2)
+    assert "offsets" not in json.loads(outcome.lists[0])["source"]
+    assert outcome.delta.dropped is None
 
 
 def test_the_very_first_lists_are_full(small_settings: Settings, log: SyntheticLog) -> None:
