@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,7 +82,7 @@ class Service:
             "worker": {"provenance": True, "micro_batch": 100, "linger_ms": 20, "learn_every": 500},
         }
         for name, values in sections.items():
-            self.raw[name] = self.raw[name] | values
+            self.raw[name] = self.raw.get(name, {}) | values
         self.servers = servers
         self.settings = Settings.model_validate(self.raw)
         self.broker = KafkaBroker(self.settings.kafka, servers)
@@ -109,10 +109,14 @@ class Service:
         return running
 
     def process(
-        self, instance: str = "w", die_at: tuple[str, int] | None = None, **sections: Any
+        self,
+        instance: str = "w",
+        die_at: tuple[str, int] | None = None,
+        hooks: dict[str, Any] | None = None,
+        **sections: Any,
     ) -> WorkerProcess:
-        request = {"settings": self._raw(instance, sections), "servers": self.servers, "die_at": die_at}
-        return self._nursery().start(request)
+        request = {"settings": self._raw(instance, sections), "servers": self.servers}
+        return self._nursery().start(request | {"die_at": die_at, "hooks": hooks})
 
     def _raw(self, instance: str, sections: dict[str, Any]) -> dict[str, Any]:
         raw = self.raw | {name: self.raw[name] | values for name, values in sections.items()}
@@ -148,12 +152,15 @@ class Service:
 
     # What comes out, under read_committed.
 
-    def read(self, topic: str) -> Records:
+    def stream(self, topic: str) -> Iterator[Records]:
         reader = self.broker.reader(topic, "earliest")
         try:
-            return Records.concat(topic, list(reader.read_to_end(PATIENCE)))
+            yield from reader.read_to_end(PATIENCE)
         finally:
             reader.close()
+
+    def read(self, topic: str) -> Records:
+        return Records.concat(topic, list(self.stream(topic)))
 
     def lists(self) -> list[tuple[int, dict[str, Any]]]:
         """Partition and record of each list of this generation."""
@@ -186,10 +193,10 @@ class Service:
     def profiles(self, generation: int = 1) -> dict[tuple[int, bytes], bytes]:
         """The newest row of each partition and key in the changelog."""
         kafka = self.settings.kafka.model_copy(update={"generation": generation})
-        records = self.read(Topics(kafka).profiles.name)
         return {
-            (int(p), key or b""): value or b""
-            for p, key, value in zip(records.partition, records.keys, records.values, strict=True)
+            (p, key or b""): value or b""
+            for records in self.stream(Topics(kafka).profiles.name)
+            for p, key, value in zip(records.partition.tolist(), records.keys, records.values, strict=True)
         }
 
     # What has to be so.

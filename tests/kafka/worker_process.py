@@ -1,9 +1,9 @@
 """Workers in processes of their own, for tests that kill them.
 
 Loads everything once and then forks a worker for each request: a JSON object on a line of standard input,
-with ``settings``, ``servers``, ``log`` (the worker's output goes there) and ``die_at`` (or null). The answer is
-a line with its process id. When it has ended, the file ``log`` + ``.code`` holds its exit code, below 0 for a
-signal.
+with ``settings``, ``servers``, ``log`` (the worker's output goes there), ``die_at`` and ``hooks`` (or null: see
+``tests/torture/hooks.py``). The answer is a line with its process id. When it has ended, the file ``log`` +
+``.code`` holds its exit code, below 0 for a signal.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from stream.clock import SystemClock
 from stream.config import Settings
 from stream.encoder import make_encoder
 from stream.errors import ShoalError
+from tests.torture.hooks import HookedBroker
 
 
 class Deadly:
@@ -70,7 +71,10 @@ def work(request: dict[str, Any]) -> int:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     settings = Settings.model_validate(request["settings"])
+    hooks = request["hooks"]
     broker = KafkaBroker(settings.kafka, request["servers"])
+    if hooks:
+        broker = HookedBroker(settings.kafka, request["servers"], Path(hooks["orders"]), hooks["sabotage"])
     try:
         worker = Worker(
             settings,

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from producers.synthetic import SyntheticLog, SyntheticSettings
 from stream.broker.interface import Publisher, Records
@@ -72,14 +73,12 @@ class Feeder(threading.Thread):
 
     def run(self) -> None:
         try:
-            chunk = [record for record, _ in zip(self._records, range(CHUNK), strict=False)]
-            while chunk:
+            while chunk := list(islice(self._records, CHUNK)):
                 while self.fed - self._done() > LEAD:
                     time.sleep(0.05)
                 self._publisher.send(self._topic, [key for key, _ in chunk], [value for _, value in chunk])
                 self.fed += len(chunk)
                 time.sleep(len(chunk) / self._rate)
-                chunk = [record for record, _ in zip(self._records, range(CHUNK), strict=False)]
             self._publisher.close()
         except Exception as error:  # noqa: BLE001 - read by whoever waits for the end of the feed
             self.error = error
