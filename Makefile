@@ -6,8 +6,11 @@ DEMO ?=
 # Ids of scenarios, as in `make bench only=worker`; none: all.
 only ?=
 QUIX := .venv-quix
+# Of `make torture`: what is drawn, and where its report goes.
+seed ?= 1
+report ?= .shoal/torture.json
 
-.PHONY: demo install test check format lint types bench clean
+.PHONY: demo install test torture check format lint types bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/shoal demo $(DEMO)
@@ -16,6 +19,9 @@ install: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/pytest
+
+torture: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.torture --seed $(seed) --report $(report)
 
 check: format lint types test
 

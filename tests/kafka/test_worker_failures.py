@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import signal
 import time
 from collections.abc import Callable
@@ -41,30 +40,6 @@ def check_like_uninterrupted(shoal: Any) -> None:
     undisturbed = shoal.worker("undisturbed", kafka={"generation": 2})
     shoal.settle(undisturbed)
     shoal.check_profiles_equal(shoal.profiles(), shoal.profiles(generation=2))
-
-
-@pytest.mark.parametrize("seed", [1])
-def test_a_worker_killed_again_and_again_loses_and_doubles_nothing(
-    service: Callable[..., Any], log: SyntheticLog, events: list[EventRecord], seed: int
-) -> None:
-    shoal = service(partitions=3)
-    shoal.load(log.items)
-    shoal.feed(with_poison(events))
-    chance = random.Random(seed)
-    for step in chance.sample(STEPS, k=len(STEPS)):
-        doomed = shoal.process(die_at=(step, chance.randint(1, 3)))
-        assert doomed.wait() == -signal.SIGKILL, doomed.said()
-    for _ in range(4):
-        doomed = shoal.process()
-        shoal.until(lambda process=doomed: "committed" in process.said() or shoal.is_done(), "a commit")
-        time.sleep(chance.uniform(0, 0.2))
-        doomed.signal(signal.SIGKILL)
-        doomed.wait()
-    last = shoal.process()
-    shoal.wait()
-    last.signal(signal.SIGTERM)
-    assert last.wait() == 0, last.said()
-    check_like_uninterrupted(shoal)
 
 
 def test_another_worker_goes_on_after_one_died_in_an_open_transaction(

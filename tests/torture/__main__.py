@@ -21,6 +21,7 @@ from tests.torture.plan import FULL, SHORT, Size
 from tests.torture.report import make_report, show, write_report
 from tests.torture.run import Run
 
+WIDTH = 120  # of the tables, also where there is no terminal
 HEAP_MB = 384  # of the broker: what it needs for some hundred partitions
 
 
@@ -63,7 +64,7 @@ def main() -> int:
         where.mkdir(parents=True, exist_ok=True)
         report = torture(SHORT if given.short else FULL, given.seed, where, given.sabotage)
     write_report(report, given.report)
-    show(report, Console())
+    show(report, Console(width=WIDTH))
     return 0 if report["ok"] else 1
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import confluent_kafka
 import numpy as np
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -76,7 +77,7 @@ def show(report: dict[str, Any], console: Console) -> None:
         f"{report['starts']} starts of workers; {wall}"
     )
     console.print(_faults(report))
-    checks = Table("check", "", "found", title="What has to be true")
+    checks = Table("check", "", "found", title="What has to be true", box=SIMPLE)
     for check in report["checks"]:
         checks.add_row(check["name"], "yes" if check["ok"] else "NO", check["found"])
     console.print(checks)
@@ -85,9 +86,9 @@ def show(report: dict[str, Any], console: Console) -> None:
 def _faults(report: dict[str, Any]) -> Table:
     """How often each fault happened in each part of the log."""
     part = report["size"]["events"] / PARTS
-    table = Table(
-        "fault", "times", *(f"{n * 100 // PARTS} %" for n in range(PARTS)), title="Faults along the log"
-    )
+    table = Table("fault", "times", title="Faults along the log", box=SIMPLE, padding=(0, 1, 0, 0))
+    for n in range(PARTS):
+        table.add_column(f"{n * 100 // PARTS}%", justify="right", no_wrap=True)
     for name in sorted(report["faults"]):
         at = Counter(int(e["committed"] / part) for e in report["story"] if e["fault"] == name)
         table.add_row(name, str(report["faults"][name]), *(str(at[n] or "") for n in range(PARTS)))

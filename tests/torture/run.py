@@ -182,5 +182,5 @@ def make_service(size: Size, seed: int, servers: str, nursery: Nursery) -> Servi
         clustering={"k": 8},
         recommending={"k": 5},
         profiles={"history": 16},
-        worker={"micro_batch": 200, "linger_ms": 50},
+        worker={"micro_batch": 100, "linger_ms": 20},
     )
