@@ -40,8 +40,8 @@ from stream.recommending.records import CATALOGUE
 
 TEACH_SHARE = 0.1  # of the steps, as in the protocol that the peers were measured by
 
-# Events by which the shared model may lag behind a list; the user's own profile never does. 1 takes 3 times as long
-# where a user's steps follow each other, and gives the same figures within their noise; thousands make fashions late.
+# Events by which the shared model may lag behind a list; the user's own profile never does. 1 takes 3 to 6 times as
+# long, and gives the same figures within their noise; thousands make fashions late.
 LAG = 128
 
 REFIT = 5  # times that batch models are fitted over the log, from the first step that is scored
