@@ -34,4 +34,5 @@ SCENARIOS = {
     "quix-copy": Scenario(
         "bench.service", "quix_copy", "Quix Streams, exactly once, only copying, beside loop"
     ),
+    "restore": Scenario("bench.restore", "restore", "profiles and model after a restart, at 1,000,000 users"),
 }
