@@ -23,6 +23,7 @@ USER shoal
 WORKDIR /var/lib/shoal
 ENV SHOAL_ENCODER__CACHE=/var/lib/shoal/vectors \
     SHOAL_EMBEDDED__DIRECTORY=/var/lib/shoal/kafka \
+    SHOAL_SNAPSHOTS__DIRECTORY=/var/lib/shoal/snapshots \
     HF_HOME=/var/lib/shoal/huggingface \
     NUMBA_CACHE_DIR=/var/lib/shoal/kernels
 # A volume made anew on /var/lib/shoal starts with what this leaves there.

@@ -141,7 +141,8 @@ def ensure_topics(broker: Broker, topics: Topics, settings: KafkaSettings) -> in
                 f"equal: delete {topic.name} and let Shoal create it anew, or start a new generation "
                 "(kafka.generation) where it is a state topic"
             )
-    _check_single(broker, topics.model_updates)
+    for topic in (topics.model_updates, topics.model):
+        _check_single(broker, topic)
     sized = {topics.events.name, *(t.name for t in followers)}
     _create_missing(broker, [replace(t, partitions=n) if t.name in sized else t for t in topics])
     return n
@@ -158,7 +159,7 @@ def _check_single(broker: Broker, topic: TopicSpec) -> None:
     there = _existing_partitions(broker, topic.name)
     if there not in (None, 1):
         raise TopicMismatch(
-            f"topic {topic.name} has {there} partitions and must have 1, since its order is the model's: "
+            f"topic {topic.name} has {there} partitions and must have 1, since its order is what counts: "
             "delete it and let Shoal create it, or start a new generation (kafka.generation)"
         )
 

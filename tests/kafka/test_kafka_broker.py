@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka.admin import ConfigResource
 
 from stream.broker.embedded import EmbeddedKafka
 from stream.broker.interface import GroupConsumer, TopicSpec
@@ -41,6 +42,13 @@ def test_shoals_topics_can_be_created_and_are_as_specified(
     assert ensure_topics(broker, topics, settings) == 3
     assert ensure_topics(broker, topics, broker_settings(partitions=5)) == 3, "what exists decides"
     assert {t.name: broker.partitions(t.name) for t in topics}[topics.model_updates.name] == 1
+    resources = [ConfigResource(ConfigResource.Type.TOPIC, topic.name) for topic in topics]
+    answers = broker._admin.describe_configs(resources)
+    for topic, resource in zip(topics, resources, strict=True):
+        found = {name: entry.value for name, entry in answers[resource].result(PATIENCE).items()}
+        policy = {"cleanup.policy": "compact" if topic.compacted else "delete"}
+        for name, value in (policy | dict(topic.settings)).items():
+            assert found[name] == value, (topic.name, name)
 
 
 def test_events_carry_the_time_of_their_arrival(kafka: EmbeddedKafka, broker_settings: Any) -> None:

@@ -29,6 +29,7 @@ from stream.profiles.layout import RowLayout
 from stream.recommending.kernels import HIDDEN, PRUNE
 from stream.recommending.lessons import LESSONS_PER_BATCH
 from stream.recommending.recommender import SHORTLIST
+from stream.snapshot import Manifest
 
 ROOT = Path(__file__).parents[2]
 DOCS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -285,6 +286,12 @@ def test_fields_of_rows_and_deltas_are_those_of_the_code() -> None:
         assert layout[name.strip("`")].base.str[1:] == base, name
         assert layout[name.strip("`")].shape == ((sizes[times],) if times else ()), name
     assert f"{layout.itemsize:,} bytes" in (ROOT / "docs/formats.md").read_text()
+
+
+def test_fields_of_manifests_are_those_of_the_code() -> None:
+    rows = table(ROOT / "docs/formats.md", "in the manifest")
+    names = [name for row in rows for name in re.findall(r"`(\w+)`", row[0])]
+    assert sorted(names) == sorted(Manifest.__dataclass_fields__)
 
 
 def test_decisions_are_those_of_the_code() -> None:

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import pytest
 
+from consumers.local_profiles import MOST_AGE_MS
 from stream.broker.interface import TopicSpec
 from stream.broker.memory import MemoryBroker
 from stream.broker.topics import Topics, ensure_topics
-from stream.config import KafkaSettings
+from stream.config import HOUR_MS, KafkaSettings
 from stream.errors import TopicMismatch
+from stream.wire import PART_BYTES
 
 
 def test_only_what_belongs_to_one_reading_of_the_log_carries_the_generation() -> None:
@@ -43,6 +45,23 @@ def test_the_models_log_never_expires_and_state_is_compacted() -> None:
     } <= compacted
 
 
+def test_deletions_outlive_the_profiles_that_a_machine_keeps() -> None:
+    kept = int(Topics(KafkaSettings()).profiles.settings["delete.retention.ms"])
+    assert kept - HOUR_MS >= MOST_AGE_MS
+
+
+def test_parts_of_snapshots_and_deltas_fit_their_topics() -> None:
+    topics = Topics(KafkaSettings())
+    for topic in (topics.model, topics.model_updates):
+        assert int(topic.settings["max.message.bytes"]) >= 2 * PART_BYTES
+
+
+def test_what_may_be_trimmed_is_not_compacted() -> None:
+    topics = Topics(KafkaSettings())
+    assert not topics.model_updates.compacted  # Kafka deletes no records of a compacted topic
+    assert topics.model.compacted
+
+
 def test_the_existing_events_topic_decides_how_many_partitions_there_are() -> None:
     settings = KafkaSettings(partitions=4)
     broker, topics = MemoryBroker(), Topics(settings)
@@ -63,10 +82,11 @@ def test_followers_with_another_number_of_partitions_are_refused(role: str) -> N
         broker.partitions(topics.events.name)  # nothing was created
 
 
-def test_a_model_log_of_several_partitions_is_refused() -> None:
+@pytest.mark.parametrize("role", ["model_updates", "model"])
+def test_a_model_log_of_several_partitions_is_refused(role: str) -> None:
     settings = KafkaSettings()
     broker, topics = MemoryBroker(), Topics(settings)
-    broker.create_topics([TopicSpec(topics.model_updates.name, 2)])
+    broker.create_topics([TopicSpec(getattr(topics, role).name, 2)])
     with pytest.raises(TopicMismatch, match="must have 1"):
         ensure_topics(broker, topics, settings)
 
