@@ -8,24 +8,38 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from consumers.following import EntryReader
 from consumers.snapshots import manifests
 from producers.synthetic import SyntheticLog
-from stream.entries import decode_entry
+from stream.entries import Delta
 from stream.events.schema import EventRecord
-from stream.wire import Assembler
 
 ROUNDS = 3
 
 
-def decision_numbers(shoal: Any) -> list[int]:
-    """Of the decisions that the model log still holds."""
-    log = shoal.topics.model_updates.name
-    assembler, records = Assembler(settled=shoal.broker.offsets(log)[0][0]), shoal.read(log)
-    wholes = [
-        assembler.add(v or b"", o) for v, o in zip(records.values, records.offset.tolist(), strict=True)
-    ]
-    entries = [decode_entry(whole.data) for whole in wholes if whole is not None]
-    return [entry.sequence for entry in entries if hasattr(entry, "sequence")]
+class Watcher:
+    """Reads the model log as it grows, before it is trimmed, and keeps the numbers of decisions in it."""
+
+    def __init__(self, shoal: Any) -> None:
+        self._shoal = shoal
+        self._entries = EntryReader(shoal.broker, shoal.topics)
+        self.numbers: list[int] = []
+
+    def read(self) -> None:
+        _, logged = self._entries.read(0.0)
+        self.numbers += [one.entry.sequence for one in logged if not isinstance(one.entry, Delta)]
+
+    def snapshots(self) -> list[int]:
+        """Their versions."""
+        self.read()
+        return [manifest.version for manifest in manifests(self._shoal.broker, self._shoal.topics)]
+
+    def finish(self) -> list[int]:
+        for logged in self._entries.read_to_end():
+            if not isinstance(logged.entry, Delta):
+                self.numbers.append(logged.entry.sequence)
+        self._entries.close()
+        return self.numbers
 
 
 def test_a_killed_learner_is_followed_by_one_that_goes_on_from_its_snapshot(
@@ -34,17 +48,14 @@ def test_a_killed_learner_is_followed_by_one_that_goes_on_from_its_snapshot(
     shoal = service(partitions=2, snapshots={"entries": 8, "every_ms": 1_000_000})
     shoal.load(log.items)
     model_log, share = shoal.topics.model_updates.name, len(events) // ROUNDS
-    numbers: set[int] = set()
+    watcher = Watcher(shoal)
     for n in range(ROUNDS):
-        before = [m.version for m in manifests(shoal.broker, shoal.topics)]
+        before = watcher.snapshots()
         doomed = shoal.process(f"w{n}")
         shoal.feed(events[n * share : (n + 1) * share])
-        shoal.until(
-            lambda old=before: [m.version for m in manifests(shoal.broker, shoal.topics)] != old, "a snapshot"
-        )
+        shoal.until(lambda old=before: watcher.snapshots() != old, "a snapshot")
         doomed.signal(signal.SIGKILL)
         assert doomed.wait() == -signal.SIGKILL
-        numbers.update(decision_numbers(shoal))
     assert shoal.broker.offsets(model_log)[0][0] > 0  # trimmed
     newest = manifests(shoal.broker, shoal.topics)[0]
     last = shoal.worker("last")
@@ -52,9 +63,7 @@ def test_a_killed_learner_is_followed_by_one_that_goes_on_from_its_snapshot(
     shoal.feed(events[ROUNDS * share :])
     shoal.settle(last)
 
-    found = decision_numbers(shoal)
-    assert found == list(range(found[0], last.model.decisions))  # none twice, none left out
-    assert numbers | set(found) == set(range(last.model.decisions))
+    assert watcher.finish() == list(range(last.model.decisions))  # none twice, none left out
     taken: Counter[tuple[int, int]] = Counter()
     for partition, made in shoal.lists():
         taken.update((partition, offset) for offset in made["source"]["offsets"])
