@@ -83,8 +83,10 @@ class ItemFragments:
 
 @njit(cache=True, inline="always")
 def _copy(data, start, size, out, at):  # type: ignore[no-untyped-def]
-    for i in range(size):
-        out[at + i] = data[start + i]
+    # Unsigned: an index that may be negative keeps the compiler from copying many bytes at once.
+    source, target = np.uint64(start), np.uint64(at)
+    for i in range(np.uint64(size)):
+        out[target + i] = data[source + i]
     return at + size
 
 
