@@ -136,6 +136,8 @@ class EncoderSettings(Section):
     # vector units, large ones fall out of cache; a GPU wants about 16 times more.
     batch_tokens: int = Field(default=8_192, ge=128)
     threads: int = Field(default=0, ge=0)  # of torch; 0: its own choice
+    # Let torch compile the model, for a GPU with much to encode: the start takes a minute longer, and a C compiler.
+    compile: bool = False
     # Vectors by text and encoder, kept over restarts; "" in a file: in memory only.
     cache: Annotated[Path | None, BeforeValidator(_none_if_empty)] = Path(".shoal/vectors")
     # Most that the cache may take; 384 dimensions are 0.8 KB a text.

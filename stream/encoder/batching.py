@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from stream.encoder.interface import Vectors
 from stream.errors import EncoderError
 
 Tokens = Sequence[int]
+T = TypeVar("T")
 
 # A row may be padded to so many times its length. Higher wastes arithmetic on padding, lower makes many small
 # batches. On two cores, titles of 4 to 20 tokens: 1.0 to 1.25 alike for 256 texts and more, 1.25 best for 64.
@@ -42,13 +43,13 @@ def plan(lengths: Sequence[int], budget: int) -> list[npt.NDArray[np.intp]]:
     return batches
 
 
-def run_halving(run: Callable[[Sequence[Tokens]], Vectors], rows: Sequence[Tokens]) -> Vectors:
-    """Return ``run(rows)``, in halves as often as the device's memory does not suffice.
+def run_halving(run: Callable[[Sequence[Tokens]], T], rows: Sequence[Tokens]) -> list[T]:
+    """Return ``run(rows)``, or of its parts in turn: in halves as often as the device's memory does not suffice.
 
     Raises EncoderError when it does not suffice for a single row.
     """
     try:
-        return run(rows)
+        return [run(rows)]
     except torch.OutOfMemoryError as error:
         if len(rows) == 1:
             raise EncoderError(
@@ -58,4 +59,4 @@ def run_halving(run: Callable[[Sequence[Tokens]], Vectors], rows: Sequence[Token
     # Outside the handler, whose traceback would keep the failed run's tensors alive.
     torch.cuda.empty_cache()
     half = len(rows) // 2
-    return np.concatenate([run_halving(run, rows[:half]), run_halving(run, rows[half:])])
+    return run_halving(run, rows[:half]) + run_halving(run, rows[half:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from transformers import AutoModel
 from transformers.utils import logging
 
+from stream.encoder.lanes import Lane
 from stream.errors import EncoderError
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -48,22 +50,44 @@ def choose_dtype(precision: Precision, device: torch.device, stored: torch.dtype
     return torch.bfloat16 if stored == torch.bfloat16 else torch.float16
 
 
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """What the model says of b texts, on its device."""
+
+    states: Tensor  # (b, t, d), t tokens of the longest text
+    lengths: Tensor  # (b,) tokens of each
+    mark: Any  # of the lane: when they are complete
+
+
 class Forward:
     """A transformer encoder (or the encoder half of an encoder-decoder, or a decoder) without any head.
 
+    ``compiled`` has torch compile it, which takes a minute at the first batches and a C compiler.
     Raises EncoderError when ``checkpoint`` cannot be loaded, or does not hold all of the model's weights.
     """
 
-    def __init__(self, checkpoint: Path, device: torch.device, precision: Precision, pad_id: int) -> None:
+    def __init__(
+        self,
+        checkpoint: Path,
+        device: torch.device,
+        precision: Precision,
+        pad_id: int,
+        lane: Lane,
+        *,
+        compiled: bool = False,
+    ) -> None:
         model = load(checkpoint)
         self.dtype = choose_dtype(precision, device, model.dtype)
-        self.max_positions: int | None = getattr(model.config, "max_position_embeddings", None)
-        self._device = device
+        self.max_positions = count_positions(model)
         self._pad_id = pad_id
+        self._lane = lane
         self._model = model.to(device=device, dtype=self.dtype)
+        # Of any shape, or each new one would be compiled for itself.
+        self._run = torch.compile(self._model, dynamic=True) if compiled else self._model
 
-    def __call__(self, tokens: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-        """Hidden states (b, t, d) of b rows of ids, and the rows' lengths (b,), on the model's device.
+    @torch.inference_mode()
+    def __call__(self, tokens: Sequence[Sequence[int]]) -> Hidden:
+        """Run b rows of ids.
 
         Padding is on the right, so that positions count from a text's first token in every kind of model.
         """
@@ -71,11 +95,19 @@ class Forward:
         ids = np.full((len(tokens), lengths.max()), self._pad_id, np.int64)
         own = np.arange(ids.shape[1]) < lengths[:, None]
         ids[own] = np.concatenate(tokens)
-        output = self._model(
-            input_ids=torch.from_numpy(ids).to(self._device),
-            attention_mask=torch.from_numpy(own.astype(np.int64)).to(self._device),
-        )
-        return output.last_hidden_state, torch.from_numpy(lengths).to(self._device)
+        upload = self._lane.upload
+        output = self._run(input_ids=upload(ids), attention_mask=upload(own.astype(np.int64)))
+        return Hidden(output.last_hidden_state, upload(lengths), self._lane.mark())
+
+
+def count_positions(model: Any) -> int | None:
+    """Tell how many tokens ``model`` has positions for; None where it has no limit.
+
+    RoBERTa and its kin (XLM-R, most multilingual encoders) count positions from behind that of the padding.
+    """
+    positions: int | None = getattr(model.config, "max_position_embeddings", None)
+    padding = getattr(getattr(model, "embeddings", None), "padding_idx", None)
+    return positions if positions is None or padding is None else positions - padding - 1
 
 
 def load(checkpoint: Path) -> Any:

@@ -19,6 +19,8 @@ from transformers import (
     GPT2Model,
     PreTrainedModel,
     PreTrainedTokenizerFast,
+    XLMRobertaConfig,
+    XLMRobertaModel,
 )
 
 from stream.config import EncoderSettings
@@ -73,6 +75,28 @@ def tiny_bert(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def tiny_xlmr(tmp_path: Path) -> Path:
+    """A multilingual model's kind: positions count from behind the padding's. Its tokeniser names no limit."""
+    torch.manual_seed(0)
+    special = ["<s>", "<pad>", "</s>", "<unk>"]
+    config = XLMRobertaConfig(
+        vocab_size=len(special + WORDS),
+        max_position_embeddings=32,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        pad_token_id=1,
+    )
+    tokenizer = toy_tokenizer(special + WORDS, "<unk>")
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    names = {"pad_token": "<pad>", "unk_token": "<unk>", "cls_token": "<s>", "sep_token": "</s>"}
+    return save(tmp_path / "tiny-xlmr", XLMRobertaModel(config), tokenizer, limit=100_000, **names)
+
+
+@pytest.fixture
 def tiny_gpt2(tmp_path: Path) -> Path:
     """Without a pad token and without special tokens around a text, as GPT-2 comes."""
     torch.manual_seed(0)
@@ -81,18 +105,20 @@ def tiny_gpt2(tmp_path: Path) -> Path:
     return save(tmp_path / "tiny-gpt2", GPT2Model(config), tokenizer, unk_token="[UNK]")
 
 
-def toy_tokenizer(vocabulary: list[str]) -> Tokenizer:
-    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(vocabulary)}, unk_token="[UNK]"))
+def toy_tokenizer(vocabulary: list[str], unknown: str = "[UNK]") -> Tokenizer:
+    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(vocabulary)}, unk_token=unknown))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return tokenizer
 
 
-def save(directory: Path, model: PreTrainedModel, tokenizer: Tokenizer, **names: str) -> Path:
+def save(
+    directory: Path, model: PreTrainedModel, tokenizer: Tokenizer, limit: int = 32, **names: str
+) -> Path:
     # Weights large enough that texts of random models differ clearly.
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(0.0, 0.3)
     model.save_pretrained(directory)
     wrapped: Any = PreTrainedTokenizerFast
-    wrapped(tokenizer_object=tokenizer, model_max_length=32, **names).save_pretrained(directory)
+    wrapped(tokenizer_object=tokenizer, model_max_length=limit, **names).save_pretrained(directory)
     return directory

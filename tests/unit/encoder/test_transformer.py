@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModel, AutoTokenizer, T5Config, T5ForConditionalGeneration
+from transformers import (
+    AutoModel,
+    AutoTokenizer,
+    BertConfig,
+    BertModel,
+    PreTrainedModel,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 from stream.config import EncoderSettings
 from stream.encoder.checkpoint import locate
-from stream.encoder.forward import choose_device, choose_dtype
+from stream.encoder.forward import Hidden, choose_device, choose_dtype
 from stream.encoder.interface import Vectors
 from stream.encoder.transformer import TransformerEncoder
 from stream.errors import EncoderError
@@ -38,6 +46,17 @@ def plain(checkpoint: Path, texts: Sequence[str], pooling: str, max_tokens: int 
         row = {"mean": hidden.mean(0), "cls": hidden[0], "last": hidden[-1]}[pooling]
         rows.append(row / np.linalg.norm(row))
     return np.array(rows, np.float32)
+
+
+def rewrite(model: PreTrainedModel, checkpoint: Path) -> None:
+    """Put ``model`` in the place of a tiny one, with a tokeniser that cuts nothing."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(0.0, 0.3)
+    model.save_pretrained(checkpoint)
+    config = checkpoint / "tokenizer_config.json"
+    config.write_text(config.read_text().replace('"model_max_length": 32', '"model_max_length": 100000'))
 
 
 def test_the_packaged_model_agrees_with_plain_transformers(packaged: TransformerEncoder) -> None:
@@ -75,13 +94,13 @@ def test_small_budgets_change_nothing(tiny_bert: Path) -> None:
 def test_each_distinct_text_runs_once(tiny_bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = TransformerEncoder(settings(tiny_bert))
     seen: list[int] = []
-    embed = encoder._embed
+    forward = encoder._forward
 
-    def watched(rows: Sequence[Sequence[int]]) -> Vectors:
+    def watched(rows: Sequence[Sequence[int]]) -> Hidden:
         seen.append(len(rows))
-        return embed(rows)
+        return forward(rows)
 
-    monkeypatch.setattr(encoder, "_embed", watched)
+    monkeypatch.setattr(encoder, "_forward", watched)
     encoder.encode(["red shoe", "", "hat", "red shoe", "hat"] * 10)
     assert sum(seen) == 2
 
@@ -91,32 +110,108 @@ def test_a_device_without_memory_gets_smaller_batches(
 ) -> None:
     encoder = TransformerEncoder(settings(tiny_bert))
     expected = encoder.encode(TEXTS * 3)
-    embed = encoder._embed
+    forward = encoder._forward
 
-    def small_device(rows: Sequence[Sequence[int]]) -> Vectors:
+    def small_device(rows: Sequence[Sequence[int]]) -> Hidden:
         if len(rows) > 1:
             raise torch.OutOfMemoryError
-        return embed(rows)
+        return forward(rows)
 
-    monkeypatch.setattr(encoder, "_embed", small_device)
+    monkeypatch.setattr(encoder, "_forward", small_device)
     np.testing.assert_allclose(encoder.encode(TEXTS * 3), expected, atol=1e-5)
 
 
 def test_threads_take_turns(tiny_bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = TransformerEncoder(settings(tiny_bert))
     inside: list[int] = []
-    embed = encoder._embed
+    forward = encoder._forward
 
-    def alone(rows: Sequence[Sequence[int]]) -> Vectors:
+    def alone(rows: Sequence[Sequence[int]]) -> Hidden:
         inside.append(0)
         time.sleep(0.01)
         assert len(inside) == 1
         inside.pop()
-        return embed(rows)
+        return forward(rows)
 
-    monkeypatch.setattr(encoder, "_embed", alone)
+    monkeypatch.setattr(encoder, "_forward", alone)
     with ThreadPoolExecutor(4) as pool:
         assert len(list(pool.map(encoder.encode, [TEXTS[:1]] * 8))) == 8
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """For stages that overlap on the CPU, which they do not outside of tests: they would hinder each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("overlaps", [False, True])
+@pytest.mark.parametrize("model", ["tiny_bert", "tiny_gpt2", "tiny_xlmr"])
+def test_stages_that_overlap_give_what_one_after_the_other_gives(
+    request: pytest.FixtureRequest, model: str, overlaps: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = TransformerEncoder(settings(request.getfixturevalue(model), pooling="last", batch_tokens=128))
+    texts = [f"{'red ' * (n % 9)}{'hat ' * (n % 7)}shoe {'a ' * (n % 5)}" for n in range(100)] + [""]
+    expected = encoder.encode(texts)
+    monkeypatch.setattr("stream.encoder.transformer.WINDOW", 16)
+    monkeypatch.setattr(encoder._lane, "overlaps", overlaps)
+    np.testing.assert_allclose(encoder.encode(texts), expected, atol=1e-5)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_an_error_in_a_stage_that_overlaps_comes_out(
+    tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stream.encoder.transformer.WINDOW", 2)
+    encoder = TransformerEncoder(settings(tiny_bert))
+    forward = encoder._forward
+
+    def full(rows: Sequence[Sequence[int]]) -> Hidden:
+        if len(rows[0]) > 6:
+            raise torch.OutOfMemoryError
+        return forward(rows)
+
+    monkeypatch.setattr(encoder._lane, "overlaps", True)
+    monkeypatch.setattr(encoder, "_forward", full)
+    with pytest.raises(EncoderError, match="not enough memory for one text"):
+        encoder.encode(TEXTS)
+    assert encoder.encode(TEXTS[:3]).all()  # and the next call finds nothing in its way
+
+
+def test_a_description_of_five_hundred_words_is_read_to_its_end(tiny_bert: Path) -> None:
+    config = BertConfig.from_pretrained(tiny_bert)
+    config.max_position_embeddings = 600
+    rewrite(BertModel(config), tiny_bert)
+    encoder = TransformerEncoder(settings(tiny_bert, max_tokens=512))
+    words = ["red shoe"] * 249
+    texts = [" ".join([*words, "hat"]), " ".join([*words, "lamp"]), "hat"]
+    vectors = encoder.encode(texts)
+    assert np.abs(vectors[0] - vectors[1]).max() > 1e-4
+    np.testing.assert_allclose(vectors, plain(tiny_bert, texts, "mean", 512), atol=1e-5)
+
+
+def test_a_multilingual_model_has_fewer_tokens_than_positions(tiny_xlmr: Path) -> None:
+    encoder = TransformerEncoder(settings(tiny_xlmr, max_tokens=500))
+    assert ":30:" in encoder.encoder_id  # of 32 positions, two lie before the first token's
+    assert encoder.encode(["red " * 400]).all()
+
+
+def test_a_compiled_model_is_asked_for_any_shape(tiny_bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def fake(model: Any, **options: Any) -> Any:
+        asked.append(options)
+        return model
+
+    monkeypatch.setattr(torch, "compile", fake)
+    plain_vectors = TransformerEncoder(settings(tiny_bert)).encode(TEXTS)
+    assert asked == []
+    compiled = TransformerEncoder(settings(tiny_bert, compile=True)).encode(TEXTS)
+    assert asked == [{"dynamic": True}]
+    np.testing.assert_array_equal(compiled, plain_vectors)
 
 
 def test_texts_are_cut_to_what_the_model_takes(tiny_bert: Path) -> None:
