@@ -35,4 +35,12 @@ SCENARIOS = {
         "bench.service", "quix_copy", "Quix Streams, exactly once, only copying, beside loop"
     ),
     "restore": Scenario("bench.restore", "restore", "profiles and model after a restart, at 1,000,000 users"),
+    "encoder-cpu": Scenario(
+        "bench.encoder_cpu",
+        "encoder_cpu",
+        "texts per second, beside sentence-transformers and the bare model",
+    ),
+    "encoder-gpu": Scenario(
+        "bench.encoder_gpu", "encoder_gpu", "BERT-base on a GPU, against the card's peak and the bare model"
+    ),
 }
