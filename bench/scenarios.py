@@ -34,7 +34,9 @@ SCENARIOS = {
     "quix-copy": Scenario(
         "bench.service", "quix_copy", "Quix Streams, exactly once, only copying, beside loop"
     ),
-    "restore": Scenario("bench.restore", "restore", "profiles and model after a restart, at 1,000,000 users"),
+    "restore": Scenario(
+        "bench.restore", "restore", "1,000,000 profiles from a snapshot beside the changelog; the model"
+    ),
     "encoder-cpu": Scenario(
         "bench.encoder_cpu",
         "encoder_cpu",
