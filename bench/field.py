@@ -44,7 +44,8 @@ class Field:
             "prefix": f"{self.name}.",
             "generation": self._generation,
         }
-        return Settings.model_validate({"kafka": kafka, "encoder": {"cache": cache}})
+        nowhere = {"directory": None}  # or a worker would find what one on another broker has left
+        return Settings.model_validate({"kafka": kafka, "encoder": {"cache": cache}, "snapshots": nowhere})
 
     def start_worker(
         self, records: int, instance: int = 1, command: Sequence[str] = (sys.executable,), **parts: Any

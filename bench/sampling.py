@@ -65,6 +65,10 @@ class Rates:
     per_list: float
     parts: Mapping[str, float]
 
+    def without(self, part: str) -> float:
+        """Events per CPU second, had ``part`` taken none of it."""
+        return self.per_cpu_s / (1 - self.parts.get(part, 0.0))
+
     @classmethod
     def median(cls, rounds: Sequence[Rates]) -> Rates:
         """The middle of each."""

@@ -82,12 +82,13 @@ def _contest(shapes: Sequence[int], contestants: Sequence[str], rounds: int = RO
         results = {n: _take_turns(found[f"per{n}"], contestants, rounds) for n in shapes}
     rows = [_row(name, n, rates) for n, of in results.items() for name, rates in of.items()]
     first = contestants[0]
-    ratios = {
-        f"{first}/{name} at {n}": Rates.median(of[first]).per_cpu_s / Rates.median(rates).per_cpu_s
-        for n, of in results.items()
-        for name, rates in of.items()
-        if name != first
-    }
+    ratios: dict[str, float] = {}
+    for n, of in results.items():
+        ours = Rates.median(of[first])
+        for name in of.keys() - {first}:
+            theirs = Rates.median(of[name]).per_cpu_s
+            ratios[f"{first}/{name} at {n}"] = ours.per_cpu_s / theirs
+            ratios[f"{first} without learner/{name} at {n}"] = ours.without("learner") / theirs
     notes = [
         "rates are medians, low and high their extremes; ratios are of events per CPU second",
         f"naive takes up to {NAIVE_EVENTS:,} events, the others {_counted(shapes)}; the first third warms up",
@@ -129,6 +130,7 @@ def _row(name: str, shape: int, rounds: Sequence[Rates]) -> Row:
         "events/CPU s": middle.per_cpu_s,
         "low": min(rates),
         "high": max(rates),
+        "without learner": middle.without("learner"),
         "events/s": middle.per_s,
         **{f"{part}, share of CPU": share for part, share in middle.parts.items()},
     }

@@ -9,7 +9,7 @@ import structlog
 from consumers.cluster_records import DRIFT, cluster_records, drift_record
 from consumers.committing import DecisionTransaction, Output
 from consumers.following import EntryWriter
-from stream.background import InThread
+from stream.background import REST, InThread
 from stream.broker.topics import Topics
 from stream.catalogue import Catalogue
 from stream.clock import Clock
@@ -40,6 +40,8 @@ class Deciding:
         self._topics = topics
         self._catalogue = catalogue
         self._entries = entries
+        self._clock = clock
+        self._wakes = 0.0  # the next decision is not made before
         self._background: InThread[ItemModels] = InThread(clock, "item models")
         self._learner = Learner(settings, catalogue, self._background)
         self._undone: Decision | None = None  # was made, but its transaction was aborted
@@ -80,7 +82,15 @@ class Deciding:
         # Not made anew: what led to it may be behind the learner, as a drift that was noticed once.
         if undone is not None and undone.sequence == model.decisions:
             return undone
-        return self._learner.decide(model)
+        began = self._clock.monotonic()
+        # The more events, the more is due: it may take a tenth of this thread's time, and what is due waits then.
+        # Not before clusters have names, as lists show these.
+        if model.clusters.labels and began < self._wakes:
+            return None
+        decision = self._learner.decide(model)
+        now = self._clock.monotonic()
+        self._wakes = now + REST * (now - began)
+        return decision
 
     def _announcements(self, decision: Decision, model: Model) -> list[Output]:
         topic = self._topics.clusters.name

@@ -22,6 +22,8 @@ def test_rates_leave_the_start_out() -> None:
     rates = progress().rates(warm=0.3)
     assert (rates.per_cpu_s, rates.per_s, rates.per_list) == (20.0, 10.0, 2.0)
     assert rates.parts == {"learner": pytest.approx(0.25)}
+    assert rates.without("learner") == pytest.approx(20 / 0.75)
+    assert rates.without("nothing") == 20.0
 
 
 def test_a_run_of_one_commit_has_rates_too() -> None:
