@@ -116,6 +116,8 @@ class EmbeddedKafka:
         self._heap_mb = heap_mb
         self._start_timeout = start_timeout
         self._process: subprocess.Popen[bytes] | None = None
+        # 22 characters of base64; a hyphen in front would be taken for an option.
+        self._cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")
 
     @property
     def bootstrap_servers(self) -> str:
@@ -202,15 +204,18 @@ class EmbeddedKafka:
                     ) from None
                 time.sleep(0.02)
 
-    def _write_settings(self) -> None:
+    def _settings(self) -> dict[str, str]:
+        """Kafka's own settings, as they are at this start."""
         controller = f"127.0.0.1:{_free_port('127.0.0.1')}"
-        settings = SERVER_SETTINGS | {
+        return SERVER_SETTINGS | {
             "listeners": f"PLAINTEXT://{self._host}:{self.port},CONTROLLER://{controller}",
             "advertised.listeners": f"PLAINTEXT://{self.bootstrap_servers}",
             "controller.quorum.voters": f"1@{controller}",
             "log.dirs": str(self.directory / "data"),
         }
-        text = "".join(f"{key}={value}\n" for key, value in settings.items())
+
+    def _write_settings(self) -> None:
+        text = "".join(f"{key}={value}\n" for key, value in self._settings().items())
         self._settings_file.write_text(text, "utf-8")
 
     def _advertised_host(self) -> str:
@@ -221,9 +226,14 @@ class EmbeddedKafka:
         """Prepare an empty data directory; Kafka refuses to start on one that has no cluster id."""
         if (self.directory / "data" / "meta.properties").exists():
             return
-        # 22 characters of base64; a hyphen in front would be taken for an option.
-        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")
-        arguments = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._settings_file)]
+        arguments = [
+            "kafka.tools.StorageTool",
+            "format",
+            "-t",
+            self._cluster_id,
+            "-c",
+            str(self._settings_file),
+        ]
         run = subprocess.run(  # noqa: S603
             _java(jars, FORMAT_HEAP_MB) + arguments,
             capture_output=True,

@@ -127,10 +127,13 @@ class KafkaAdmin:
                 wanted, isolation_level=isolation, request_timeout=REQUEST_TIMEOUT
             )
             try:
-                return {
+                found = {
                     at.partition: self._settle(f, f"asking for offsets of {topic}").offset
                     for at, f in futures.items()
                 }
+                if min(found.values()) < 0:  # so says librdkafka where a partition's broker did not answer
+                    raise BrokerUnavailable(f"not all partitions of {topic} have a broker that answers")
+                return found
             except (
                 BrokerUnavailable
             ):  # a partition that was just created, or moves, has no leader for a moment

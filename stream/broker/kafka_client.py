@@ -98,9 +98,6 @@ def client_configuration(
         "client.id": settings.prefix.rstrip(".") or "shoal",
         # A broker that was restarted is found again in a second, not in librdkafka's ten.
         "reconnect.backoff.max.ms": 1_000,
-        # With librdkafka's "rebootstrap" a producer whose brokers were all away forgets the group's coordinator, and
-        # offsets that it was adding to a transaction stay under way for ever (its issues 5456 and 5511).
-        "metadata.recovery.strategy": "none",
         "logger": logger,
         **own,
     }

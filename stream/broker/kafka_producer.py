@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -41,6 +42,10 @@ WRITING = {
     "delivery.report.only.error": True,
     # The limit of the topic with the largest records, dead letters; others refuse theirs from 1 MiB on.
     "message.max.bytes": 2 * 1_048_576,
+    # With librdkafka's "rebootstrap" a producer whose brokers were all away forgets the group's coordinator, and
+    # offsets that it was adding to a transaction stay under way for ever (its issues 5456 and 5511). Not for other
+    # clients: without it an AdminClient waits for a controller that has gone.
+    "metadata.recovery.strategy": "none",
 }
 
 
@@ -51,12 +56,14 @@ class KafkaTransactionalProducer:
         self._id = transactional_id
         self._open = False
         self._refusal: BrokerError | None = None  # why nothing more can be done with it
+        self._timeout = settings.transaction_timeout_ms / 1000
         own = WRITING | {
             "transactional.id": transactional_id,
             "transaction.timeout.ms": settings.transaction_timeout_ms,
         }
         with configured(settings):
-            self._producer = Producer(client_configuration(settings, bootstrap_servers, own))
+            self._configuration = client_configuration(settings, bootstrap_servers, own)
+            self._producer = Producer(self._configuration)
         self._insist("opening", self._producer.init_transactions, REQUEST_TIMEOUT)
 
     def begin(self) -> None:
@@ -103,10 +110,42 @@ class KafkaTransactionalProducer:
         self._insist("writing records of", self._flush, OUTCOME_PATIENCE)
         positions = [TopicPartition(consumer.topic, p, offset) for p, offset in offsets.items()]
         self._insist(
-            "adding offsets to",
-            lambda timeout: self._producer.send_offsets_to_transaction(positions, proof, timeout),
-            OUTCOME_PATIENCE,
+            "adding offsets to", lambda _timeout: self._add_offsets(positions, proof), OUTCOME_PATIENCE
         )
+
+    def _add_offsets(self, positions: list[TopicPartition], proof: Any) -> None:
+        """Add offsets, within the transaction's own time, after which it is aborted anyway.
+
+        In a thread, since librdkafka's call never returns where the broker that coordinates the group has gone, and
+        heeds no time limit (its issues 5456 and 5511). That thread is left behind with its producer.
+        """
+        producer, raised = self._producer, list[BaseException]()
+
+        def add() -> None:
+            try:
+                producer.send_offsets_to_transaction(positions, proof, self._timeout)
+            except BaseException as error:  # noqa: BLE001 - raised below
+                raised.append(error)
+
+        thread = threading.Thread(target=add, name="offsets", daemon=True)
+        thread.start()
+        thread.join(self._timeout)
+        if thread.is_alive():
+            self._replace()
+            raise TransactionAborted(
+                f"no answer for {self._timeout:g} s to the offsets in a transaction of {self._id}: the broker that "
+                "coordinates the group has gone"
+            )
+        if raised:
+            raise raised[0]
+
+    def _replace(self) -> None:
+        """Go on with a new producer of the same name, which ends what this one has left open."""
+        self._open = False
+        self._refusal = BrokerUnavailable(f"no producer could be opened again for {self._id}")
+        self._producer = Producer(self._configuration)
+        self._insist("opening", self._producer.init_transactions, OUTCOME_PATIENCE)
+        self._refusal = None
 
     def commit(self) -> None:
         """See ``TransactionalProducer.commit``."""

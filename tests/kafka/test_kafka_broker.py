@@ -15,7 +15,7 @@ from stream.broker.interface import GroupConsumer, TopicSpec
 from stream.broker.kafka import KafkaBroker
 from stream.broker.kafka_reader import KafkaReader
 from stream.broker.topics import Topics, ensure_topics
-from stream.errors import BrokerError, ConfigError
+from stream.errors import BrokerError, ConfigError, TransactionAborted
 
 PATIENCE = 30.0
 
@@ -64,23 +64,69 @@ def test_events_carry_the_time_of_their_arrival(kafka: EmbeddedKafka, broker_set
     assert abs(records.timestamp[0] - time.time() * 1000) < 60_000
 
 
-def test_a_commit_outlasts_a_restart_of_the_broker(tmp_path: Path, broker_settings: Any) -> None:
+def test_a_transaction_outlasts_a_restart_of_the_broker(tmp_path: Path, broker_settings: Any) -> None:
     settings = broker_settings(transaction_timeout_ms=60_000)
     topic = settings.prefix + "topic"
     with EmbeddedKafka(tmp_path / "kafka", heap_mb=256) as kafka:
         broker = KafkaBroker(settings, kafka.bootstrap_servers)
         broker.create_topics([TopicSpec(topic, 1)])
         producer = broker.transactional_producer(settings.prefix + "p")
-        producer.begin()
-        producer.send(topic, 0, [None], [b"once"])
-        producer._producer.flush(PATIENCE)
-        kafka.kill()
-        restart = threading.Timer(1.0, kafka.start)
-        restart.start()
-        producer.commit()
-        restart.join()
-        assert values(broker.reader(topic, "earliest")) == [b"once"]
+        consumer = broker.subscribe(topic, settings.prefix + "g")
+        poll_until_assigned(consumer, 1)
+
+        def restart() -> threading.Timer:
+            kafka.kill()
+            timer = threading.Timer(1.0, kafka.start)
+            timer.start()
+            return timer
+
+        # The producer knows the group's coordinator from the first time, and has to find it again.
+        for n in (b"1", b"2"):
+            producer.begin()
+            producer.send(topic, 0, [None], [n])
+            producer._producer.flush(PATIENCE)
+            restarted = restart() if n == b"2" else None
+            producer.send_offsets(consumer, {0: 0})
+            if restarted:
+                restarted.join()
+                restarted = restart()
+            producer.commit()
+        assert restarted
+        restarted.join()
+        assert values(broker.reader(topic, "earliest")) == [b"1", b"2"]
         producer.close()
+        consumer.close()
+
+
+def test_offsets_that_never_get_an_answer_are_given_up(kafka: EmbeddedKafka, broker_settings: Any) -> None:
+    settings = broker_settings(transaction_timeout_ms=2_000)
+    broker, topic = KafkaBroker(settings, kafka.bootstrap_servers), settings.prefix + "topic"
+    broker.create_topics([TopicSpec(topic, 1)])
+    producer = broker.transactional_producer(settings.prefix + "p")
+    consumer = broker.subscribe(topic, settings.prefix + "g")
+    poll_until_assigned(consumer, 1)
+    deaf, hung = threading.Event(), producer._producer
+
+    class Hanging:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(hung, name)
+
+        def send_offsets_to_transaction(self, *_: Any) -> None:
+            deaf.wait(PATIENCE)
+
+    producer._producer = Hanging()
+    producer.begin()
+    producer.send(topic, 0, [None], [b"never"])
+    with pytest.raises(TransactionAborted, match="coordinates the group has gone"):
+        producer.send_offsets(consumer, {0: 0})
+    producer.begin()
+    producer.send(topic, 0, [None], [b"once"])
+    producer.send_offsets(consumer, {0: 0})
+    producer.commit()
+    assert values(broker.reader(topic, "earliest")) == [b"once"]
+    deaf.set()
+    producer.close()
+    consumer.close()
 
 
 def test_a_producer_can_be_closed_though_the_broker_is_gone(tmp_path: Path, broker_settings: Any) -> None:

@@ -66,6 +66,7 @@ class Audit:
             for value in records.values
         ]
         self.dead = [(one.partition, one.offset) for one in letters if one.topic == topics.events.name]
+        self.model_log_begins = run.service.broker.offsets(topics.model_updates.name)[0][0]
         self._profiles = run.service.profiles()
         self._ends = {p: end for p, (_, end) in run.service.broker.offsets(topics.events.name).items()}
 
@@ -143,7 +144,7 @@ class Audit:
             )
             expected[partition] = last + 1
         assert expected == self._ends, (expected, self._ends)
-        return f"{len(covered)} ranges"
+        return f"{len(covered)} ranges; the log was trimmed up to offset {self.model_log_begins}"
 
     def counts(self) -> str:
         """What the deltas count is what there is."""

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stream.broker.interface import AssignmentListener, Records
+from stream.broker.interface import Records
 from stream.broker.kafka import KafkaBroker
 from stream.broker.kafka_group import KafkaGroupConsumer
 from stream.config import KafkaSettings
@@ -103,10 +103,8 @@ class HookedBroker(KafkaBroker):
         inner = super().transactional_producer(transactional_id)
         return HookedProducer(inner, self._orders, self._sabotage != "early-offsets")
 
-    def subscribe(
-        self, topic: str, group: str, listener: AssignmentListener | None = None
-    ) -> KafkaGroupConsumer:
-        consumer = super().subscribe(topic, group, listener)
+    def subscribe(self, topic: str, *others: Any) -> KafkaGroupConsumer:
+        consumer = super().subscribe(topic, *others)
         if self._sabotage == "early-offsets" and topic.endswith("events"):
             commit_when_read(consumer)
         return consumer

@@ -30,6 +30,7 @@ PAUSE_S = (3.0, 5.0)  # a paused worker is silent for longer than its session
 BROKER_AWAY_S = (0.2, 2.0)  # from the broker's end to its next start
 # A compacted log is compacted only in closed segments: small ones, and restores meet compacted logs within minutes.
 SEGMENT_BYTES = 2 * 1024 * 1024
+SNAPSHOTS = {"every_ms": 5_000, "entries": 300}
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Run:
         sabotage: str | None = None,
     ) -> None:
         self.size, self.seed, self.kafka = size, seed, kafka
-        self.service = make_service(size, seed, kafka.bootstrap_servers, nursery)
+        self.service = make_service(size, seed, kafka.bootstrap_servers, nursery, scratch)
         self.orders = Orders(scratch / "orders")
         self._hooks = {"orders": str(scratch / "orders"), "sabotage": sabotage}
         self._chance = random.Random(seed + 1)
@@ -163,8 +164,12 @@ def end(worker: WorkerProcess) -> None:
     assert worker.wait() == 0, worker.said()
 
 
-def make_service(size: Size, seed: int, servers: str, nursery: Nursery) -> Service:
-    """The service that is tortured: small lists and rows, so that time goes into what is to be shown."""
+def make_service(size: Size, seed: int, servers: str, nursery: Nursery, scratch: Path) -> Service:
+    """The service that is tortured.
+
+    Lists and rows are small, so that time goes into what is to be shown; snapshots are frequent, so that faults meet
+    them too, and the model log is trimmed behind them.
+    """
     kafka: dict[str, Any] = {
         "prefix": f"torture{seed}.",
         "partitions": size.partitions,
@@ -183,4 +188,5 @@ def make_service(size: Size, seed: int, servers: str, nursery: Nursery) -> Servi
         recommending={"k": 5},
         profiles={"history": 16},
         worker={"micro_batch": 100, "linger_ms": 20},
+        snapshots={"directory": str(scratch / "snapshots"), **SNAPSHOTS},
     )
