@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from bench.report import Measured, Row, hardware, keep, show
+from consumers.local_profiles import CHUNK as COPIED
 from consumers.local_profiles import LocalProfiles
 from consumers.restoring import Restoration
 from producers.synthetic import SyntheticLog, SyntheticSettings
@@ -73,7 +74,7 @@ def restore(users: int = USERS) -> Measured:
         [
             f"{users:,} users, {PARTITIONS} partitions, rows of {size:,} bytes at {DIMENSIONS} dimensions; "
             f"written into the changelog in {written:.0f} s",
-            "pause ms: how long the worker stands still while a copy is taken; of profiles that of one partition",
+            f"pause ms: how long processing stands still while the model, or {COPIED:,} profiles, are copied",
             f"the model: {ITEMS:,} items, {CLUSTERS} clusters wanted, {EVENTS:,} generated events",
         ],
     )
@@ -146,7 +147,7 @@ def restored(servers: str, directory: str, users: int) -> Row:
     settings, clock = settings_for(servers, directory), SystemClock()
     topics, profiles = Topics(settings.kafka), ProfileTable(row_layout())
     with closing(KafkaBroker(settings.kafka, servers)) as broker:
-        local = LocalProfiles(broker, topics, profiles, settings.snapshots, clock)
+        local = LocalProfiles(broker, topics, profiles, settings.snapshots, "bench", clock)
         warm_up()
         before, started, cpu = memory("VmRSS"), time.monotonic(), time.process_time()
         epochs = dict.fromkeys(range(PARTITIONS), 1)
@@ -159,7 +160,7 @@ def restored(servers: str, directory: str, users: int) -> Row:
         local.restored(restoration.positions())
         restoration.close()
         started = time.monotonic()
-        profiles.of_partition(0)
+        profiles.of_users(profiles.rows["user"][:COPIED].astype(np.uint64), 0)
         pause = time.monotonic() - started
         local.close()
         written = time.monotonic() - started

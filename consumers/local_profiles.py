@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import structlog
 
 from consumers.lane import Lane
@@ -20,8 +22,8 @@ from stream.broker.topics import STATE_LOG, Topics
 from stream.clock import Clock
 from stream.config import HOUR_MS, SnapshotSettings
 from stream.errors import FormatError
-from stream.profiles import snapshot
 from stream.profiles.layout import Rows
+from stream.profiles.snapshot import Header, Writer, layout_code, read
 from stream.profiles.table import ProfileTable
 
 log = structlog.get_logger()
@@ -31,6 +33,8 @@ ASK_EVERY_S = 5.0
 # Deletions vanish from the changelog in the end; a copy that is as old would keep what they deleted. An hour is left
 # for the restoration.
 MOST_AGE_MS = int(STATE_LOG["delete.retention.ms"]) - HOUR_MS
+# Rows copied between two batches, for periodic copies: 2.3 KB each, so some milliseconds.
+CHUNK = 10_000
 # A worker that ends waits so long for copies under way; without them the next restoration takes longer.
 CLOSE_S = 30.0
 
@@ -43,20 +47,66 @@ class Known:
     time_ms: int
 
 
+class Copy:
+    """A copy that is being written, some rows at a time; ``add`` is called in the writing thread.
+
+    A full disk must not stop the work, and nothing is lost with a copy: a failure is said, and ``failed`` from then on.
+    """
+
+    def __init__(self, partition: int, path: Path, header: Header, who: str) -> None:
+        self.partition = partition
+        self.failed = False
+        self._path, self._header, self._who = path, header, who
+        self._writer: Writer | None = None
+
+    def add(self, parts: Iterable[Rows], last: bool) -> None:
+        """Write ``parts``, and put the file in its place after the ``last``."""
+        if self.failed:
+            return
+        try:
+            self._writer = self._writer or Writer(self._path, self._header, self._who)
+            for rows in parts:
+                self._writer.add(rows)
+            if last:
+                self._writer.finish()
+                log.info(
+                    "profiles written on this machine", partition=self.partition, bytes=self._writer.size
+                )
+        except OSError as error:
+            self.failed = True
+            log.warning("profiles on this machine not written", file=str(self._path), reason=str(error))
+            self.give_up()
+
+    def give_up(self, tidy: bool = True) -> None:
+        """Leave the file that was there; what was written is taken away, unless the other thread is at it."""
+        self.failed = True
+        if tidy and self._writer is not None:
+            self._writer.abandon()
+
+
 class LocalProfiles:
-    """Writes and reads the copies. Belongs to the thread that owns the profiles; files are written in another."""
+    """Writes and reads the copies. Belongs to the thread that owns the profiles; files are written in another.
+
+    ``who`` is the worker's instance: others on this machine may write into the same directory.
+    """
 
     def __init__(
-        self, broker: Broker, topics: Topics, profiles: ProfileTable, settings: SnapshotSettings, clock: Clock
+        self,
+        broker: Broker,
+        topics: Topics,
+        profiles: ProfileTable,
+        settings: SnapshotSettings,
+        who: str,
+        clock: Clock,
     ) -> None:
         self._broker, self._topics, self._profiles, self._clock = broker, topics, profiles, clock
-        self._every_s = settings.every_ms / 1000
-        self._directory = settings.directory
+        self._every_s, self._directory, self._who = settings.every_ms / 1000, settings.directory, who
         self._identity = broker.identity(topics.profiles.name)
         self._asked: dict[int, Known] = {}
         self._asked_at = clock.monotonic()
         self._known: dict[int, Known] = {}  # of the partitions here
         self._written_at: dict[int, float] = {}
+        self._copying: tuple[Copy, npt.NDArray[np.uint64]] | None = None  # and whose rows are still to come
         self._lane: Lane[None] = Lane("profiles-snapshot")
 
     def load(self, partitions: Iterable[int]) -> dict[int, int]:
@@ -69,7 +119,7 @@ class LocalProfiles:
             return first
         path, started = self._path(partition), self._clock.monotonic()
         try:
-            header, rows = snapshot.read(path, self._profiles.layout, self._identity, partition)
+            header, rows = read(path, self._profiles.layout, self._identity, partition)
             if not first <= header.offset <= end:
                 raise FormatError(f"the changelog holds offsets {first} to {end}, not {header.offset}")
             if self._clock.now_ms() - header.time_ms > MOST_AGE_MS:
@@ -110,19 +160,27 @@ class LocalProfiles:
             self._asked_at, now_ms = now, self._clock.now_ms()
             ends = self._broker.offsets(self._topics.profiles.name)
             self._asked = {p: Known(ends[p][1], now_ms) for p in self._known}
-        self._hear()
-        due = [p for p in self._known if now - self._written_at[p] >= self._every_s]
-        if due and not self._lane.busy:
-            self._write([min(due, key=lambda p: self._written_at[p])])
+        if self._is_free():
+            self._copy_on(now)
 
     def leave(self, partitions: Sequence[int]) -> None:
-        """Write the copies of ``partitions``, which go, before their rows do; the files are written meanwhile."""
+        """Write the copies of ``partitions``, which go: called just before their rows leave the table.
+
+        The files are written meanwhile; the array that the rows stood in is left to them.
+        """
         here = [p for p in partitions if p in self._known]
         if here and self._directory is not None:
-            if self._lane.busy:
-                self._lane.wait(CLOSE_S)
-                self._hear()
-            self._write(here)
+            free = self._is_free(CLOSE_S)
+            # Its rows are about to go: whatever else happens, it must not be copied on.
+            if self._copying is not None and self._copying[0].partition in here:
+                self._copying[0].give_up(free)
+                self._copying = None
+            if free:
+                copies = [(self._begin(p), self._profiles.rows_of(p)) for p in here]
+                every = self._profiles.rows
+                self._lane.start(lambda: self._write_all(copies, every))
+            else:
+                log.warning("profiles on this machine are not written: the disk is slow", partitions=here)
         for partition in here:
             del self._known[partition], self._written_at[partition]
             self._asked.pop(partition, None)
@@ -130,33 +188,44 @@ class LocalProfiles:
     def close(self) -> None:
         """Write the copies of all that is here, and wait for them. Raises what writing raised, save OSError."""
         self.leave(sorted(self._known))
-        if self._lane.busy and not self._lane.wait(CLOSE_S):
+        if not self._is_free(CLOSE_S):
             log.warning("profiles on this machine are not written to the end", seconds=CLOSE_S)
-        self._hear()
         self._lane.close()
 
-    def _write(self, partitions: Sequence[int]) -> None:
-        now = self._clock.monotonic()
-        self._written_at.update(dict.fromkeys(partitions, now))
-        copies = [(p, self._known[p], self._profiles.of_partition(p)) for p in partitions]
-        self._lane.start(lambda: self._write_files(copies))
+    def _copy_on(self, now: float) -> None:
+        """Copy some more rows of the partition whose turn it is, if it is anybody's."""
+        if self._copying is None:
+            due = [p for p in self._known if now - self._written_at[p] >= self._every_s]
+            if not due:
+                return
+            partition = min(due, key=lambda p: self._written_at[p])
+            self._written_at[partition] = now
+            users = self._profiles.rows["user"][self._profiles.rows_of(partition)].astype(np.uint64)
+            self._copying = self._begin(partition), users
+        copy, users = self._copying
+        # Who has come since is in the changelog's tail, and so is the end of who has gone.
+        rows = self._profiles.of_users(users[:CHUNK], copy.partition)
+        last = len(users) <= CHUNK
+        self._copying = None if last or copy.failed else (copy, users[CHUNK:])
+        self._lane.start(lambda: copy.add([rows], last))
 
-    def _write_files(self, copies: Sequence[tuple[int, Known, Rows]]) -> None:
-        for partition, known, rows in copies:
-            started, path = self._clock.monotonic(), self._path(partition)
-            try:
-                size = snapshot.write(
-                    path, rows, self._profiles.layout, self._identity, partition, known.offset, known.time_ms
-                )
-            except OSError as error:  # a full disk must not stop the work: nothing is lost with a copy
-                log.warning("profiles on this machine not written", file=str(path), reason=str(error))
-                continue
-            seconds = round(self._clock.monotonic() - started, 2)
-            log.info("profiles written on this machine", partition=partition, bytes=size, seconds=seconds)
+    @staticmethod
+    def _write_all(copies: Sequence[tuple[Copy, npt.NDArray[np.int64]]], every: Rows) -> None:
+        for copy, rows in copies:
+            parts = (every[rows[start : start + CHUNK]] for start in range(0, len(rows), CHUNK))
+            copy.add(parts, last=True)
 
-    def _hear(self) -> None:
-        if self._lane.busy and self._lane.wait(0.0):
+    def _begin(self, partition: int) -> Copy:
+        known = self._known[partition]
+        code = layout_code(self._profiles.layout)
+        header = Header(self._identity, partition, known.offset, known.time_ms, code)
+        return Copy(partition, self._path(partition), header, self._who)
+
+    def _is_free(self, patience: float = 0.0) -> bool:
+        """Whether nothing is being written, waiting ``patience`` seconds for that; raises what writing raised."""
+        if self._lane.busy and self._lane.wait(patience):
             self._lane.result()
+        return not self._lane.busy
 
     def _path(self, partition: int) -> Path:
         assert self._directory is not None

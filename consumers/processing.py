@@ -86,7 +86,7 @@ class Processor:
         self._entries = EntryWriter(f"{worker.instance}/{uuid.uuid4().hex[:12]}")
         self._shape = shape_of(settings, encoder.encoder_id)
         self._snapshots = SnapshotWriter(broker, topics, settings.snapshots, self._shape, clock)
-        self._local = LocalProfiles(broker, topics, self.profiles, settings.snapshots, clock)
+        self._local = LocalProfiles(broker, topics, self.profiles, settings.snapshots, worker.instance, clock)
         self._restorations: list[Restoration] = []
         self._swept_at = clock.monotonic()
         self._here: set[int] = set()  # partitions whose profiles are here, or are being restored

@@ -21,7 +21,7 @@ from stream.wire import pack, unpack
 # "shoal" and the format of the file; a change is another number. Rows have a format of their own.
 MAGIC = b"shoal\x00\x00\x01"
 LENGTH_BYTES = 4  # of the header, before it
-DIGEST_BYTES = 8  # at the end
+DIGEST_BYTES = 8  # at the end: XXH3-64 of all before
 MOST_HEADER = 64 * 1024  # bytes; a header of more is damage
 
 
@@ -34,7 +34,6 @@ class Header:
     offset: int  # of the changelog: all before it is in the rows; they may hold some of what follows
     time_ms: int  # wall clock when that was so
     layout: int  # of the rows
-    rows: int
 
 
 def layout_code(layout: RowLayout) -> int:
@@ -44,48 +43,50 @@ def layout_code(layout: RowLayout) -> int:
     return xxhash.xxh3_64_intdigest(repr(parts).encode())
 
 
-def write(
-    path: Path, rows: Rows, layout: RowLayout, topic: str, partition: int, offset: int, time_ms: int
-) -> int:
-    """Write ``rows`` in place of what ``path`` holds; how many bytes these were.
+class Writer:
+    """Writes a file row by row, in place of what ``path`` holds, when it is finished.
 
-    Readers see the old file or the whole new one, after a power cut too. Raises OSError.
+    Readers see the old file or the whole new one, after a power cut too. All methods raise OSError; the old file stays
+    then. ``who`` tells writers of one machine apart, two of whom may have had the partition.
     """
-    header = pack(asdict(Header(topic, partition, offset, time_ms, layout_code(layout), len(rows))))
-    parts: list[bytes | memoryview] = [
-        MAGIC,
-        len(header).to_bytes(LENGTH_BYTES, "little"),
-        header,
-        _bytes(np.ascontiguousarray(rows)),
-    ]
-    parts.append(_digest(*parts))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Two workers of one machine may write the same partition, when it has just moved.
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
-    try:
-        with unfinished.open("wb") as file:
-            file.writelines(parts)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        raise
-    _sync(path.parent)
-    return sum(map(len, parts))
+
+    def __init__(self, path: Path, header: Header, who: str) -> None:
+        self._path = path
+        self._unfinished = path.with_name(f"{path.name}.{who}.unfinished")
+        self._digest = xxhash.xxh3_64()
+        self.size = 0
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._unfinished.open("wb")
+        packed = pack(asdict(header))
+        self._write(MAGIC + len(packed).to_bytes(LENGTH_BYTES, "little") + packed)
+
+    def add(self, rows: Rows) -> None:
+        """Write ``rows``, each user's once."""
+        self._write(_bytes(np.ascontiguousarray(rows)))
+
+    def finish(self) -> None:
+        """Put the file in its place, to last."""
+        self._write(self._digest.digest())
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._unfinished.replace(self._path)
+        _sync(self._path.parent)
+
+    def abandon(self) -> None:
+        """Leave no trace."""
+        self._file.close()
+        self._unfinished.unlink(missing_ok=True)
+
+    def _write(self, data: bytes | memoryview) -> None:
+        self._digest.update(data)
+        self._file.write(data)
+        self.size += len(data)
 
 
 def _bytes(rows: Rows) -> memoryview:
     """Give the bytes of ``rows`` without a copy."""
     return rows.view(np.uint8).data.cast("B")
-
-
-def _digest(*parts: bytes | memoryview) -> bytes:
-    """What ends a file: XXH3-64 of all before it."""
-    digest = xxhash.xxh3_64()
-    for part in parts:
-        digest.update(part)
-    return digest.digest()
 
 
 def _sync(directory: Path) -> None:
@@ -114,10 +115,12 @@ def read(path: Path, layout: RowLayout, topic: str, partition: int) -> tuple[Hea
             if getattr(header, name) != value:
                 raise FormatError(f"it is of another {name}")
         left = os.fstat(file.fileno()).st_size - file.tell() - DIGEST_BYTES
-        if header.rows * layout.dtype.itemsize != left:
-            raise FormatError("it does not hold the rows that it says")
+        if left < 0 or left % layout.dtype.itemsize:
+            raise FormatError("it was not written to its end")
         rows = np.fromfile(file, layout.dtype, left // layout.dtype.itemsize)
-        if file.read() != _digest(start, _bytes(rows)):
+        digest = xxhash.xxh3_64(start)
+        digest.update(_bytes(rows))
+        if file.read() != digest.digest():
             raise FormatError("its bytes are not those that were written")
     return header, rows
 

@@ -119,10 +119,15 @@ class ProfileTable:
         at = self._rows_of(rows["user"].astype(np.uint64), np.full(len(rows), partition, np.int32))
         self.rows[at] = rows
 
-    def of_partition(self, partition: int) -> Rows:
-        """Copy the rows of ``partition``."""
-        rows: Rows = self.rows[np.flatnonzero(self._partition[: len(self)] == partition)]
-        return rows
+    def rows_of(self, partition: int) -> npt.NDArray[np.int64]:
+        """Rows of the users of ``partition``, int64 (m,); good until rows are taken out."""
+        return np.flatnonzero(self._partition[: len(self)] == partition)
+
+    def of_users(self, users: npt.NDArray[np.uint64], partition: int) -> Rows:
+        """Copy the rows of those of ``users`` (m,) who are in ``partition``."""
+        rows = self._index.find(mix(users, np.full(len(users), partition, np.uint64)))
+        copies: Rows = self.rows[rows[rows >= 0]]
+        return copies
 
     def drop(self, partitions: Sequence[int]) -> None:
         """Forget the rows of ``partitions``."""
