@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import pytest
+from typer.testing import CliRunner
+
+from consumers.cli import app
 from consumers.resetting import drop, generations, open_generation, plan_dropping, plan_opening
 from stream.broker.interface import TopicSpec
 from stream.broker.memory import MemoryBroker
@@ -113,3 +118,35 @@ def test_a_generation_whose_offsets_are_forgotten_is_caught_up_with_at_the_end(b
 def test_a_generation_that_was_never_begun_replaces_nothing(broker: MemoryBroker) -> None:
     with pytest.raises(ResetRefused, match="generation 7 was never begun"):
         plan_dropping(broker, SETTINGS.model_copy(update={"generation": 7}))
+
+
+def test_the_command_says_what_it_will_do_and_asks(
+    broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def connected(_: object) -> Iterator[MemoryBroker]:
+        yield broker
+
+    monkeypatch.setattr("consumers.connect.connected", connected)
+    before, run = broker.topics(""), CliRunner().invoke
+    refused = run(app, ["reset"], input="n\n")
+    assert refused.exit_code == 1
+    assert broker.topics("") == before
+    assert "about 20 records" in refused.output
+    assert "shoal.g2.model-updates" in refused.output
+    opened = run(app, ["reset"], input="y\n")
+    assert opened.exit_code == 0
+    assert "kafka.generation = 2" in opened.output
+    assert "shoal.g2.profiles" in broker.topics("")
+
+    dropping = ["--set", "kafka.generation=2", "reset", "--drop-old"]
+    early = run(app, [*dropping, "--yes"])
+    assert early.exit_code == 1
+    assert "still to take in" in early.output
+    read(broker, NEXT, 20)
+    read(broker, NEXT, 20)
+    refused = run(app, dropping, input="n\n")
+    assert refused.exit_code == 1
+    assert "shoal.g1.profiles" in broker.topics("")
+    assert run(app, [*dropping, "--yes"]).exit_code == 0
+    assert "shoal.g1.profiles" not in broker.topics("")
