@@ -37,6 +37,7 @@ class Delta:
     new_to: npt.NDArray[np.uint64]  # one for each True there: hash of the user
     context: npt.NDArray[np.int32]  # (e, C) into items: touched before, newest first, -1 for none
     clusters: ClusterStats | None
+    watched: npt.NDArray[np.float32]  # squared distances of some of what was taken from its users' centres
     sample_users: npt.NDArray[np.uint64]  # (s,)
     sample_vectors: npt.NDArray[np.float16]  # (s, D)
     taught: npt.NDArray[np.float32]  # (situations, sources) responsibilities for what was taken

@@ -17,7 +17,7 @@ from stream.clustering.assign import assign
 from stream.clustering.breathing import breathe
 from stream.clustering.drift import DriftDetector
 from stream.clustering.hierarchy import build_hierarchy
-from stream.clustering.labels import label_clusters
+from stream.clustering.labels import label_clusters, word_shares
 from stream.clustering.lifecycle import propose
 from stream.clustering.projection import fit_projection
 from stream.clustering.quality import batch_centres
@@ -33,6 +33,8 @@ from stream.recommending.ranker import train
 # Heaviest items of a cluster from whose texts its label is made; fewer let one odd title name it, more blur
 # it.
 LABEL_ITEMS = 50
+# Items of the catalogue that say how frequent words are; .1 s to read, which is done when a tenth more are known.
+USUAL_ITEMS = 2_048
 # Items by which a cluster goes in which nothing has been counted yet; few, for the nearest say most.
 NAMESAKES = 10
 # A log that never shows enough users for all clusters gets fewer of them, after so many events.
@@ -56,6 +58,10 @@ class Learner:
         self._detector = DriftDetector()
         self._errors_seen = 0
         self._paced: Paced | None = None  # decided, and not known to be folded
+        self._usual: tuple[int, dict[str, float]] = (
+            0,
+            {},
+        )  # of how many items; the shares of these that hold a word
 
     def decide(self, model: Model) -> Decision | None:
         """The next decision, if it is time for one; asked again once that is folded."""
@@ -166,6 +172,14 @@ class Learner:
         nearness = clusters.project(catalogue.vectors[rows]) @ clusters.centres[clusters.ids == cluster][0]
         return rows[np.lexsort((model.index.keys[rows], -nearness))][:NAMESAKES]
 
+    def _usual_words(self, model: Model) -> dict[str, float]:
+        """In what share of the catalogue's items each word stands, by a sample of them."""
+        if 10 * len(self.catalogue) > 11 * self._usual[0]:
+            rows = np.flatnonzero(self.catalogue.known)
+            rows = rows[np.argsort(model.index.keys[rows])][:USUAL_ITEMS]
+            self._usual = len(self.catalogue), word_shares(self.catalogue.texts(rows))
+        return self._usual[1]
+
     def _label(self, model: Model) -> Labelled:
         clusters, trending = model.clusters, model.items.trending
         documents: list[list[str]] = []
@@ -177,7 +191,9 @@ class Learner:
                 counts = np.ones(len(rows), np.float32)
             documents.append(self.catalogue.texts(rows))
             weights.append(counts.tolist())
-        words = label_clusters(documents, weights, self.settings.clustering.label_words)
+        words = label_clusters(
+            documents, weights, self.settings.clustering.label_words, self._usual_words(model)
+        )
         hierarchy = build_hierarchy(
             clusters.ids,
             clusters.centres,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, deque
 
 import numpy as np
+import numpy.typing as npt
 
 from stream.clustering.lineage import LineageEvent
 from stream.clustering.projection import Projection
@@ -37,9 +38,8 @@ from stream.recommending.takings import Takings
 # Sampled lists kept to learn from, 1.5 KB each: shorter forgets what comes once a week, longer learns from
 # what is over.
 LIST_WINDOW = 4_096
-# Profile updates that make one error: of fewer, it says who came rather than how well the clusters fit, and
-# drift is seen where there is none; more see it late.
-WATCHED_UPDATES = 256
+# Events that make one error: of fewer, it says who came rather than how well the clusters fit; more see drift late.
+WATCHED_EVENTS = 64
 # Errors that wait for the learner to look at them; it looks after each fold, and a new one starts with none.
 ERRORS_KEPT = 1_024
 
@@ -77,9 +77,10 @@ class Model:
         self.clusters = SharedClusters(settings.clustering)
         self.errors: deque[float] = deque(maxlen=ERRORS_KEPT)  # mean quantisation errors, the newest last
         self.error_count = 0  # of all there ever were
-        self._watched = np.zeros(3)  # error, weight and updates since the last of them
+        self._watched = np.zeros(0, np.float32)  # squared distances of what was taken since the last of them
         self._projected_at = -1  # version at which the clusters' space was last replaced
         self.reviewed_at = 0  # clock of the last review of the clusters
+        self.named_at = 0  # clock of the last labelling
         self.labels_due = False
         self.news: list[LineageEvent] = []  # what became of clusters since the last labelling
 
@@ -105,13 +106,15 @@ class Model:
                 self.clusters.reproject(projection, decision.centres, decision.errors)
                 self._projected_at = offset
             case Reviewed():
-                self.reviewed_at, self.labels_due = self.clock, True
+                self.reviewed_at = self.clock
                 events = self.clusters.review(decision.change)
+                named_long_ago = self.clock - self.named_at >= self.settings.worker.learn_every
+                self.labels_due |= bool(events) or named_long_ago
                 self._take_over(events)
             case Labelled():
                 self.clusters.name(decision.named)
                 self.clusters.note_shares(self.sample.vectors())
-                self.labels_due = False
+                self.named_at, self.labels_due = self.clock, False
                 self.news = []
             case Paced():
                 if self.clusters.kmeans is not None:
@@ -162,14 +165,16 @@ class Model:
         events = self.clusters.learn(stats, delta.updates, delta.sample_vectors.astype(np.float32))
         if events:
             self._take_over(events)
-        if stats is None:
-            return
-        self._watched += (stats.error.sum(), stats.weight.sum(), delta.updates)
-        error, weight, updates = self._watched.tolist()
-        if updates >= WATCHED_UPDATES and weight > 0:
-            self.errors.append(error / weight)
-            self.error_count += 1
-            self._watched[:] = 0
+        if stats is not None:
+            self._watch(delta.watched)
+
+    def _watch(self, distances: npt.NDArray[np.float32]) -> None:
+        waiting = np.concatenate([self._watched, distances])
+        errors, over = divmod(len(waiting), WATCHED_EVENTS)
+        means = waiting[: errors * WATCHED_EVENTS].reshape(errors, WATCHED_EVENTS).mean(axis=1)
+        self.errors.extend(means.tolist())
+        self.error_count += errors
+        self._watched = waiting[len(waiting) - over :]
 
 
 class MemoryLog:

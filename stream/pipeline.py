@@ -23,7 +23,7 @@ from stream.entries import Delta
 from stream.events.batch import DeadLetter, Decoded, EventBatch
 from stream.events.decode import decode
 from stream.model import Model
-from stream.placing import place_users
+from stream.placing import distances_of_taken, place_users
 from stream.profiles.table import ProfileTable
 from stream.profiles.update import Touched, drop_duplicates, find_users, learn_history, learn_vectors
 from stream.recommending.fragments import ItemFragments
@@ -84,6 +84,7 @@ class Pipeline:
         answers = recommender.score_published(events, users[of_event], table.rows, model)
 
         vector_row, vectors = describe(events, self.catalogue, self.encoder)
+        watched = distances_of_taken(events, touched, before, vector_row, vectors, model)
         learn_vectors(events, touched, table, vector_row, vectors, self.settings.profiles)
         context, new = learn_history(events, touched, table, recommending.recent)
 
@@ -106,5 +107,5 @@ class Pipeline:
         then = read_profiles(rows_before[u], before.cluster[u], before.vectors[u], index, recommending)
         learnt = recommender.sample(lessons, then, model, now)
         counts = count_outcome(decoded, duplicates, events, len(published), answers, new)
-        delta = contribute(decoded, events, touched, after, context, new, learnt, counts, model)
+        delta = contribute(decoded, events, touched, after, watched, context, new, learnt, counts, model)
         return Outcome(events, touched, published, decoded.dead, delta, answers, new)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from math import log
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import log, sqrt
 
 # A word must be this many times as frequent in the cluster as over all of them. Words below it say nothing of
 # the cluster in any language, so they are its stop words; far above it, small clusters find no words.
 LIFT = 1.3
+# And so many standard deviations above what as many items drawn from all would show: among the hundred words of a
+# cluster, chance alone makes some frequent that name nothing. Lower lets "the" through, higher leaves small clusters
+# without a name.
+SURE = 3.0
+RARE = 0.001  # share of items that words are taken to stand in at least; the sample of items says no more of them
 # Han and kana are written without spaces: their runs are cut into pairs of characters, which is what most
 # words are.
 _UNSPACED = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+)")
@@ -35,14 +41,32 @@ def tokenise(text: str) -> list[str]:
     return tokens
 
 
+def word_shares(texts: Iterable[str]) -> dict[str, float]:
+    """In what share of ``texts`` each word stands.
+
+    Examples
+    --------
+    >>> word_shares(["the red shoe", "the film"])["the"], word_shares([])
+    (1.0, {})
+    """
+    texts = list(texts)
+    counts = Counter(word for text in texts for word in set(tokenise(text)))
+    return {word: count / len(texts) for word, count in counts.items()}
+
+
 def label_clusters(
-    documents: Sequence[Sequence[str]], weights: Sequence[Sequence[float]] | None = None, words: int = 3
+    documents: Sequence[Sequence[str]],
+    weights: Sequence[Sequence[float]] | None = None,
+    words: int = 3,
+    usual: Mapping[str, float] | None = None,
 ) -> list[list[str]]:
-    """Find the ``words`` that tell each cluster from the others, best first, or as many as its texts have.
+    """Find the ``words`` that tell each cluster from the others, best first, or as many as are sure to.
 
     Class-based TF-IDF (Grootendorst, 2022): a cluster's texts are one document, a word counts by its share of
     that document times log(1 + A / f), with A the mean weight of a document and f that of the word over all
-    of them. Stop words are learnt: a word that is about as frequent everywhere is none of this cluster's.
+    of them; here also by how much more frequent it is than usual. Stop words are learnt: a word that is about as
+    frequent everywhere is none of this cluster's, nor is one that stands in a single text. Only where nothing is
+    sure, as of a few texts, what is likely must do.
 
     Parameters
     ----------
@@ -50,45 +74,73 @@ def label_clusters(
         Texts of each cluster, such as titles and categories of its top items.
     weights
         What each text counts for, shaped as ``documents``; by default all the same.
+    usual
+        ``word_shares`` of the whole catalogue or a sample of it; by default of the documents.
 
     Examples
     --------
     >>> label_clusters([["the red shoe", "the blue shoe"], ["the long film", "the short film"]], words=1)
     [['shoe'], ['film']]
     """
-    counts = [
+    if usual is None:
+        usual = word_shares(text for texts in documents for text in texts)
+    clusters = [
         _count(texts, weights[i] if weights is not None else [1.0] * len(texts))
         for i, texts in enumerate(documents)
     ]
     overall: dict[str, float] = defaultdict(float)
-    for count in counts:
-        for word, weight in count.items():
+    for cluster in clusters:
+        for word, weight in cluster.weight.items():
             overall[word] += weight
-    return [_choose(count, overall, len(counts), words) for count in counts]
+    return [_choose(cluster, overall, len(clusters), words, usual) for cluster in clusters]
 
 
-def _count(texts: Iterable[str], weights: Iterable[float]) -> dict[str, float]:
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """The words of one cluster's texts."""
+
+    weight: dict[str, float]  # of the texts that hold it
+    texts: Counter[str]  # how many hold it
+    total: float  # weight of all texts
+    even: float  # texts of equal weight that would say as much
+
+
+def _count(texts: Iterable[str], weights: Iterable[float]) -> _Words:
     # Each text counts once whatever its length: one long description must not name a cluster.
-    count: dict[str, float] = defaultdict(float)
-    for text, weight in zip(texts, weights, strict=True):
+    weight: dict[str, float] = defaultdict(float)
+    held: Counter[str] = Counter()
+    total = squares = 0.0
+    for text, each in zip(texts, weights, strict=True):
+        total, squares = total + each, squares + each * each
         tokens = set(tokenise(text))
+        held.update(tokens)
         for token in tokens:
-            count[token] += weight
-    return count
+            weight[token] += each
+    return _Words(weight, held, total, total * total / squares if squares else 0.0)
 
 
-def _choose(count: dict[str, float], overall: dict[str, float], clusters: int, words: int) -> list[str]:
-    total, everything = sum(count.values()), sum(overall.values())
+def _choose(
+    cluster: _Words, overall: dict[str, float], clusters: int, words: int, usual: Mapping[str, float]
+) -> list[str]:
+    total, everything = sum(cluster.weight.values()), sum(overall.values())
     if total <= 0:
         return []
     mean = everything / clusters
 
     def score(word: str) -> float:
-        return count[word] / total * log(1 + mean / overall[word])
+        # Times how much more frequent it is than usual: "an" before all kinds of espresso is theirs, yet no name.
+        lift = cluster.weight[word] / cluster.total / max(usual.get(word, 0.0), RARE)
+        return cluster.weight[word] / total * log(1 + mean / overall[word]) * log(max(lift, 1.0) + 1)
 
-    special = [w for w in count if count[w] / total >= LIFT * overall[w] / everything]
+    def sure(word: str) -> bool:
+        share, expected = cluster.weight[word] / cluster.total, usual.get(word, 0.0)
+        chance = sqrt(max(expected * (1 - expected), 1e-9) / cluster.even)
+        return cluster.texts[word] > 1 and share >= expected + SURE * chance
+
+    special = [w for w in cluster.weight if cluster.weight[w] / total >= LIFT * overall[w] / everything]
     # Equal scores in the order of the words, so that the same texts give the same label everywhere.
-    ranked = sorted(special or count, key=lambda w: (-score(w), w))
+    likely = [word for word in special if sure(word)] or special or cluster.weight
+    ranked = sorted(likely, key=lambda w: (-score(w), w))
     chosen: list[str] = []
     for word in ranked:
         if len(chosen) == words:

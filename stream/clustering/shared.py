@@ -50,8 +50,8 @@ class SharedClusters:
             self._river(1)  # refuses parameters that do not suit, before there is work
         elif settings.parameters:
             raise ConfigError("clustering.parameters are River's; StreamingKMeans has settings of its own")
-        # Ids and centres as they were when clusters last came, went or were reviewed, which ``version`` counts: what is
-        # derived at a cost is derived from these, so that whoever folds the log anew derives the same.
+        # Ids and centres as they were when clusters last came, went or were put elsewhere: ``version`` counts that.
+        # What is derived at a cost is derived from these, so that whoever folds the log anew derives the same.
         self.version = 0
         self.reference: tuple[Ids, Floats] = np.empty(0, np.int64), np.empty((0, 1), np.float32)
         self.projection: Projection | None = None
@@ -163,7 +163,7 @@ class SharedClusters:
         if self.kmeans is not None and change is not None:
             events = apply(self.kmeans, change)
             self.lineage.fold(events)
-        self._mark()
+            self._mark()
         return events
 
     def measure(self, profiles: Floats) -> Measured:

@@ -46,6 +46,7 @@ DELTA = Delta(
     new_to=np.array([9, 8], np.uint64),
     context=np.array([[1, -1], [-1, -1], [1, 0]], np.int32),
     clusters=STATS,
+    watched=np.zeros(3, np.float32),
     sample_users=np.array([9], np.uint64),
     sample_vectors=np.ones((1, 4), np.float16),
     taught=np.zeros((4, 4), np.float32),

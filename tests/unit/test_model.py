@@ -22,7 +22,7 @@ from stream.entries import (
     encode_entry,
 )
 from stream.hashing import HashIndex, hash_texts
-from stream.model import WATCHED_UPDATES, MemoryLog, Model
+from stream.model import WATCHED_EVENTS, MemoryLog, Model
 from stream.recommending.item_models import fit_item_models
 from stream.recommending.ranker import RankerState, SampledLists
 
@@ -64,6 +64,7 @@ def delta(seed: int, clusters: int = 0) -> Delta:
         new_to=rng.integers(1, 50, int(new.sum())).astype(np.uint64),
         context=rng.integers(-1, u, (e, 3)).astype(np.int32),
         clusters=None,
+        watched=np.zeros(0, np.float32),
         sample_users=rng.integers(1, 50, 8).astype(np.uint64),
         sample_vectors=rng.normal(size=(8, DIMENSIONS)).astype(np.float16),
         taught=rng.random((4, SOURCES)).astype(np.float32),
@@ -203,6 +204,7 @@ def test_an_empty_delta_moves_the_version_alone() -> None:
         event_new=np.empty(0, np.bool_),
         new_to=np.empty(0, np.uint64),
         context=np.empty((0, 3), np.int32),
+        watched=np.zeros(0, np.float32),
         sample_users=np.empty(0, np.uint64),
         sample_vectors=np.empty((0, DIMENSIONS), np.float16),
         taught=np.zeros((4, SOURCES), np.float32),
@@ -241,16 +243,16 @@ def test_sums_of_the_space_before_are_left_out() -> None:
     assert one.clock == other.clock
 
 
-def test_errors_are_watched_over_enough_users() -> None:
+def test_an_error_is_the_mean_of_enough_that_was_taken() -> None:
     model = new_model()
     model.fold(0, SEEDED)
     assert model.clusters.kmeans is not None
-    points = np.random.default_rng(4).normal(size=(10, 3)).astype(np.float32)
-    few = WATCHED_UPDATES // 4
-    for n in range(1, 8):
-        stats = model.clusters.kmeans.accumulate(points)
-        model.fold(n, replace(delta(n), clusters=stats, base_version=n - 1, updates=few))
-    assert model.error_count == len(model.errors) == 1
+    stats = model.clusters.kmeans.accumulate(np.eye(3, dtype=np.float32))
+    taken = np.repeat([1.0, 2.0, 5.0], [WATCHED_EVENTS, WATCHED_EVENTS, 10]).astype(np.float32)
+    for n, part in enumerate(np.split(taken, [10, 70, 71]), 1):
+        model.fold(n, replace(delta(n), clusters=stats, watched=part, base_version=n - 1))
+    assert list(model.errors) == [1.0, 2.0]
+    assert model.error_count == 2
 
 
 def test_births_and_shares_are_remembered_for_growth() -> None:

@@ -31,6 +31,20 @@ def test_an_error_that_falls_asks_for_nothing() -> None:
 
 
 def test_a_second_jump_during_a_drift_prolongs_it() -> None:
-    events = run(np.r_[noise(200, 0.3), noise(40, 0.6), noise(200, 1.2)], settle=64)
+    events = run(np.r_[noise(200, 0.3), noise(100, 0.6), noise(300, 1.2)], settle=128)
     assert [event.kind for _, event in events] == ["drift", "settled"]
-    assert events[1][0] > 240 + 64
+    assert events[1][0] > 300 + 128
+
+
+def test_a_rise_by_a_fifth_in_noise_is_noticed_and_a_new_level_is_the_usual_one() -> None:
+    rng = np.random.default_rng(1)
+    errors = np.r_[rng.normal(1.0, 0.07, 200), rng.normal(1.2, 0.07, 200), rng.normal(1.0, 0.07, 200)]
+    events = run(np.r_[errors, rng.normal(1.2, 0.07, 200)])
+    assert [event.kind for _, event in events] == ["drift", "settled", "drift", "settled"]
+    assert 200 < events[0][0] < 250
+    assert 600 < events[2][0] < 650
+
+
+def test_users_who_settle_alarm_nobody() -> None:
+    rng = np.random.default_rng(2)
+    assert run(np.linspace(1.2, 0.7, 1_000) * rng.normal(1, 0.07, 1_000)) == []
