@@ -13,7 +13,7 @@ from stream.events.schema import EventRecord, ItemRecord
 SEED = 0
 USERS, ITEMS = 20_000, 10_000  # of the generated log, before its users are made equal
 # Times that a user comes back in the log: enough that most lists are made from a history.
-TURNS = 10
+TURNS = 8
 
 
 @dataclass(frozen=True)

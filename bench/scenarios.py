@@ -45,4 +45,14 @@ SCENARIOS = {
     "encoder-gpu": Scenario(
         "bench.encoder_gpu", "encoder_gpu", "BERT-base on a GPU, against the card's peak and the bare model"
     ),
+    "profiles": Scenario(
+        "bench.profiles", "profiles", "events into profiles, beside the same sums event by event"
+    ),
+    "recommend": Scenario("bench.recommend", "recommend", "what a list costs, beside implicit's"),
+    "latency": Scenario(
+        "bench.latency", "latency", "produced to visible, against what is asked for: 250 ms at half load"
+    ),
+    "memory": Scenario("bench.memory", "memory", "bytes of a user and of an item, beside Python's objects"),
+    "scale": Scenario("bench.scale", "scale", "two and four workers on one log, beside one"),
+    "growth": Scenario("bench.growth", "growth", "cost as users and items grow, beside the smallest"),
 }

@@ -15,7 +15,7 @@ from bench.report import Measured, Row
 from bench.sampling import Progress, Rates
 
 ROUNDS = 3
-EVENTS = {1: 60_000, 10: 150_000}  # by events per list: some seconds of a worker each
+EVENTS = {1: 80_000, 10: 160_000}  # by events per list: some seconds of a worker each
 COLD_ITEMS, COLD_EVENTS = 1_000, 20_000
 
 
