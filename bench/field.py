@@ -111,7 +111,7 @@ class Field:
         return Contestant(module, {**job, **where}, None, [python]).result()
 
     def _feed(self) -> None:
-        """Write catalogue and events, and put the vectors of their texts into the cache."""
+        """Write catalogue and events, and encode their texts."""
         settings = self.settings()
         with closing(KafkaBroker(settings.kafka, self.servers)) as broker:
             ensure_topics(broker, self._topics, settings.kafka)
@@ -122,9 +122,13 @@ class Field:
                 publisher.send(
                     self._topics.events.name, [e.key() for e in events], [e.to_json() for e in events]
                 )
+        self.encode(self.load)
+
+    def encode(self, load: Load) -> None:
+        """Put the vectors of the texts of ``load`` into the cache."""
         CACHE.mkdir(parents=True, exist_ok=True)
-        with closing(make_encoder(settings.encoder)) as encoder:  # type: ignore[type-var]
-            encoder.encode([*map(item_text, self.load.items), *self.load.texts()])
+        with closing(make_encoder(self.settings().encoder)) as encoder:  # type: ignore[type-var]
+            encoder.encode([*map(item_text, load.items), *load.texts()])
 
 
 @contextmanager

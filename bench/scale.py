@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bench.field import Field, fields
 from bench.load import SEED, Load
 from bench.report import Measured
@@ -18,13 +20,14 @@ def scale() -> Measured:
         for n in WORKERS:
             runs = _together(found["scale"], n)
             events, cpu = _totals(runs, "cpu")
-            folding = sum(run.also["folding"][-1] - run.also["folding"][1] for run in runs)
+            folding = sum(_after_first(run.also.get("folding", [0.0])) for run in runs)
             rates[n] = events / cpu
             rows.append(
                 {
                     "workers": n,
                     "events/CPU s": rates[n],
-                    "events/s": events / (max(r.wall[-1] for r in runs) - min(r.wall[1] for r in runs)),
+                    "events/s": events
+                    / (max(r.wall[-1] for r in runs) - min(r.wall[min(1, len(r.wall) - 1)] for r in runs)),
                     "folding, us/event and worker": folding / events / n * 1e6,
                     "folding, share of CPU": folding / cpu,
                 }
@@ -41,5 +44,10 @@ def _together(field: Field, n: int) -> list[Progress]:
 
 def _totals(runs: list[Progress], what: str) -> tuple[int, float]:
     """Events and seconds of all, from each one's first commit on."""
-    events = sum(run.events[-1] - run.events[1] for run in runs)
-    return events, sum(getattr(run, what)[-1] - getattr(run, what)[1] for run in runs)
+    events = sum(_after_first(run.events) for run in runs)
+    return int(events), sum(_after_first(getattr(run, what)) for run in runs)
+
+
+def _after_first(totals: Sequence[float]) -> float:
+    """What came after the first commit; nothing of a worker that found nothing to do."""
+    return totals[-1] - totals[min(1, len(totals) - 1)]
