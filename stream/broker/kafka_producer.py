@@ -165,7 +165,14 @@ class KafkaTransactionalProducer:
     def abort(self) -> None:
         """See ``TransactionalProducer.abort``."""
         self._check(open_=True)
-        self._abort(OUTCOME_PATIENCE)
+        try:
+            self._abort(OUTCOME_PATIENCE)
+        except (BrokerUnavailable, Fenced):
+            raise
+        except BrokerError as error:
+            # As when the broker was restarted and does not know of the transaction (librdkafka's issue 4849).
+            logger.warning("%s; going on with a new producer", error)
+            self._replace()
 
     def _abort(self, patience: float) -> None:
         self._producer.flush(min(ABORT_FLUSH, patience))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import ConfigResource
 
 from stream.broker.embedded import EmbeddedKafka
@@ -127,6 +128,33 @@ def test_offsets_that_never_get_an_answer_are_given_up(kafka: EmbeddedKafka, bro
     deaf.set()
     producer.close()
     consumer.close()
+
+
+def test_an_abort_that_the_broker_refuses_is_one_all_the_same(
+    kafka: EmbeddedKafka, broker_settings: Any
+) -> None:
+    settings = broker_settings()
+    broker, topic = KafkaBroker(settings, kafka.bootstrap_servers), settings.prefix + "topic"
+    broker.create_topics([TopicSpec(topic, 1)])
+    producer = broker.transactional_producer(settings.prefix + "p")
+    confused = producer._producer
+
+    class Confused:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(confused, name)
+
+        def abort_transaction(self, *_: Any) -> None:
+            raise KafkaException(KafkaError(KafkaError.INVALID_TXN_STATE))
+
+    producer._producer = Confused()  # type: ignore[assignment]
+    producer.begin()
+    producer.send(topic, 0, [None], [b"never"])
+    producer.abort()
+    producer.begin()
+    producer.send(topic, 0, [None], [b"once"])
+    producer.commit()
+    assert values(broker.reader(topic, "earliest")) == [b"once"]
+    producer.close()
 
 
 def test_a_producer_can_be_closed_though_the_broker_is_gone(tmp_path: Path, broker_settings: Any) -> None:

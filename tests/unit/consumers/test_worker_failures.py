@@ -18,7 +18,7 @@ from stream.clock import SystemClock
 from stream.config import Settings
 from stream.encoder.hashing import HashingEncoder
 from stream.entries import Trained, decode_entry
-from stream.errors import BrokerUnavailable, FormatError
+from stream.errors import BrokerError, BrokerUnavailable, FormatError
 from stream.events.schema import EventRecord
 from stream.learner import Learner
 from stream.model import Model
@@ -123,6 +123,24 @@ def test_a_decision_whose_commit_was_aborted_is_written_in_the_next_round(
     assert broker.refuse_commits == 0
     drain(worker)
     assert decisions(broker, settings) == [0]
+
+
+def test_commits_that_are_refused_again_and_again_stop_the_worker(
+    make: Callable[..., Worker],
+    broker: MemoryBroker,
+    settings: Settings,
+    feed: Callable[[list[EventRecord]], None],
+    events: list[EventRecord],
+) -> None:
+    worker = make()
+    feed(events[:100])
+    broker.refuse_commits = 1_000
+    with pytest.raises(BrokerError, match="11 commits one after the other were aborted, the last one since"):
+        drain(worker)
+    worker.profiles.settle()  # as ``close`` does
+    assert len(worker.profiles) == 0
+    lists = broker.reader(Topics(settings.kafka).recommendations.name, "earliest")
+    assert sum(map(len, lists.read_to_end(1.0))) == 0
 
 
 def test_a_decision_that_somebody_else_made_meanwhile_is_dropped(
