@@ -45,6 +45,9 @@ SCENARIOS = {
     "encoder-gpu": Scenario(
         "bench.encoder_gpu", "encoder_gpu", "BERT-base on a GPU, against the card's peak and the bare model"
     ),
+    "cluster": Scenario(
+        "bench.clusters", "cluster", "learning clusters, beside scikit-learn's and River's k-means"
+    ),
     "profiles": Scenario(
         "bench.profiles", "profiles", "events into profiles, beside the same sums event by event"
     ),
