@@ -241,11 +241,14 @@ class Processor:
         dead += [DeadLetter(row, Reason.PROCESSING_FAILED, detail) for row, detail in refused.items()]
         dead.sort(key=lambda letter: letter.row)
         decoded = Decoded(records, sound.events, dead, sound.drops)
-        return self.pipeline.take_in(decoded, self.profiles, self.model)
+        publish = self.settings.publish
+        not_before = self.clock.now_ms() - publish.catch_up_ms if publish.after_catch_up else None
+        return self.pipeline.take_in(decoded, self.profiles, self.model, not_before)
 
     def _transaction(self, batch: Batch, outcome: Outcome) -> BatchTransaction:
         topics, touched, profiles, records = self.topics, outcome.touched, self.profiles, batch.records
-        users: list[bytes | None] = [outcome.events.user_id[i].encode() for i in touched.last_event]
+        told, ids = outcome.published, outcome.events.user_id
+        users: list[bytes | None] = [ids[i].encode() for i in touched.last_event[told]]
         idle = self._sweep(outcome)
         self._count(batch, outcome)
         dead_keys: list[bytes | None] = [coordinates(records, letter.row) for letter in outcome.dead]
@@ -253,7 +256,7 @@ class Processor:
         rows, keys = profiles.serialise(touched.rows), profiles.keys(touched.rows)
         tombstones: list[bytes | None] = [None] * len(idle)
         outputs = [
-            Output(topics.recommendations.name, touched.partition, users, list(outcome.lists)),
+            Output(topics.recommendations.name, touched.partition[told], users, list(outcome.lists)),
             Output(topics.profiles.name, touched.partition, keys, rows),
             Output(topics.profiles.name, profiles.partitions(idle), profiles.keys(idle), tombstones),
             Output(topics.dead_letters.name, 0, dead_keys, dead),

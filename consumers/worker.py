@@ -87,9 +87,10 @@ class Worker:
         self._processor.catch_up()
         self._lane: Lane[Transaction | Restored | None] = Lane("processing")
         # Members of groups last: from here on they have to be polled.
-        self._learner = LearnerRole(broker, self.topics)
+        self._learner = LearnerRole(broker, self.topics, worker.instance)
+        positions, group = self._processor.positions(), self.topics.group("workers")
         self._consumer = broker.subscribe(
-            self.topics.events.name, self.topics.group("workers"), self, self._processor.positions()
+            self.topics.events.name, group, self, start=positions, instance=worker.instance
         )
 
     @property

@@ -91,6 +91,10 @@ class KafkaSettings(Section):
     transaction_timeout_ms: int = Field(default=10_000, ge=1_000)
     # Longer than the longest batch takes; a worker that is silent for longer loses its partitions.
     max_poll_interval_ms: int = Field(default=300_000, ge=10_000)
+    # How partitions are shared out. "consumer" is KIP-848's: the broker assigns, members that stay are not disturbed.
+    # It needs Kafka 4, or 3.7 and later where it is switched on; there the broker's settings say how long a dead
+    # member's partitions wait (45 s). All members of a group use the same.
+    group_protocol: Literal["classic", "consumer"] = "classic"
     # Passed to librdkafka as they are, over Shoal's own: security, buffers, debug. Values are never printed.
     # In the environment SHOAL_KAFKA__LIBRDKAFKA__SASL_PASSWORD is sasl.password.
     librdkafka: Annotated[dict[str, SecretStr], BeforeValidator(_librdkafka)] = Field(default_factory=dict)
@@ -263,6 +267,21 @@ class WorkerSettings(Section):
     provenance: bool = False
 
 
+class PublishSettings(Section):
+    """Which of the lists that are made are published. Those held back change nothing in what their users have."""
+
+    # always: one for each user of a batch. changed: only where its items, or their order, differ from those of the list
+    # published last. interval: to one user no oftener than every ``interval_ms``, by the time the log took events in.
+    mode: Literal["always", "changed", "interval"] = "always"
+    # Shorter floods subscribers, longer leaves them with lists that do not know the last events.
+    interval_ms: int = Field(default=60_000, ge=1)
+    # Hold back lists for events that the log took in longer than ``catch_up_ms`` ago: processing a log again, or after
+    # an outage, does not flood subscribers with lists of the past. Who does nothing afterwards keeps the list they had.
+    after_catch_up: bool = False
+    # Shorter than the lag of a busy day holds back lists that are wanted.
+    catch_up_ms: int = Field(default=300_000, ge=1_000)
+
+
 class SnapshotSettings(Section):
     """How much of the logs a worker that starts has to read again."""
 
@@ -296,6 +315,7 @@ class Settings(Section):
     rules: RuleSettings = RuleSettings()
     item_models: ItemModelSettings = ItemModelSettings()
     worker: WorkerSettings = WorkerSettings()
+    publish: PublishSettings = PublishSettings()
     snapshots: SnapshotSettings = SnapshotSettings()
     logging: LoggingSettings = LoggingSettings()
 

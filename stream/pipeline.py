@@ -39,7 +39,8 @@ class Outcome:
 
     events: EventBatch  # n, those taken in
     touched: Touched  # m users; their rows are to be written to the changelog
-    lists: list[bytes]  # m records for the recommendations topic
+    lists: list[bytes]  # p records for the recommendations topic
+    published: npt.NDArray[np.intp]  # (p,) whose, as places among the m users
     dead: list[DeadLetter]
     delta: Delta
     answers: Answers  # how the events met the lists last published
@@ -69,8 +70,13 @@ class Pipeline:
         """Take in ``records``. Called between ``profiles.begin`` and its commit or rollback."""
         return self.take_in(decode(records, self.settings.events, epochs), profiles, model)
 
-    def take_in(self, decoded: Decoded, profiles: ProfileTable, model: Model) -> Outcome:
-        """Take in records that are decoded already."""
+    def take_in(
+        self, decoded: Decoded, profiles: ProfileTable, model: Model, not_before: int | None = None
+    ) -> Outcome:
+        """Take in records that are decoded already.
+
+        Lists for what the log took in before ``not_before``, in ms, are made and held back.
+        """
         recommender, table, index = self.recommender, profiles, model.index
         recommending = self.settings.recommending
 
@@ -96,8 +102,9 @@ class Pipeline:
         readers = read_profiles(rows, after.cluster, after.vectors, index, recommending)
         lists = recommender.recommend(readers, model, now)
         encoder_id, provenance = self.encoder.encoder_id, self.settings.worker.provenance
-        published = publish_lists(
-            lists, events, touched, table, model, self.fragments, encoder_id, provenance
+        fragments, publish = self.fragments, self.settings.publish
+        published, chosen = publish_lists(
+            lists, events, touched, table, model, fragments, encoder_id, provenance, publish, not_before
         )
 
         # What a list may not hold teaches nothing about lists.
@@ -108,4 +115,4 @@ class Pipeline:
         learnt = recommender.sample(lessons, then, model, now)
         counts = count_outcome(decoded, duplicates, events, len(published), answers, new)
         delta = contribute(decoded, events, touched, after, watched, context, new, learnt, counts, model)
-        return Outcome(events, touched, published, decoded.dead, delta, answers, new)
+        return Outcome(events, touched, published, chosen, decoded.dead, delta, answers, new)

@@ -68,6 +68,9 @@ SERVER_SETTINGS = {
     "group.min.session.timeout.ms": "1000",
     "group.consumer.min.heartbeat.interval.ms": "500",
     "group.consumer.heartbeat.interval.ms": "1000",
+    # As long as sessions are by the older protocol; Kafka's 45 s is how long a dead member's partitions would wait.
+    "group.consumer.min.session.timeout.ms": "10000",
+    "group.consumer.session.timeout.ms": "10000",
     # A transaction that timed out holds readers back until the next look; Kafka looks every 10 s.
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
     # Taken from the heap at once; Kafka's 128 MiB would be a quarter of it. 16 MiB holds 600,000 keys a pass.

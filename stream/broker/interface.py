@@ -276,6 +276,7 @@ class Broker(Admin, Protocol):
         group: str,
         listener: AssignmentListener | None = None,
         start: Mapping[int, int] | None = None,
+        instance: str | None = None,
     ) -> GroupConsumer:
         """Join ``group``.
 
@@ -283,6 +284,10 @@ class Broker(Admin, Protocol):
         be read next is gone, since the log keeps its records for a time only, reading goes on at the first there is,
         and that is said (``take_skipped``). Polling raises OffsetOutOfRange where it lies behind the end: then this is
         another topic of that name, or one that has lost its end.
+
+        ``instance`` is a name that is stable over restarts: who died is replaced at once by the next of its name, which
+        gets its partitions; otherwise these wait until the dead one's session is over, as they always do with
+        ``kafka.group_protocol`` consumer. Of two that live the older is Fenced.
         """
         ...
 

@@ -31,10 +31,13 @@ class KafkaBroker(KafkaAdmin):
         group: str,
         listener: AssignmentListener | None = None,
         start: Mapping[int, int] | None = None,
+        instance: str | None = None,
     ) -> KafkaGroupConsumer:
         """See ``Broker.subscribe``."""
         self.partitions(topic)
-        return KafkaGroupConsumer(self._settings, self._bootstrap_servers, topic, group, listener, start)
+        return KafkaGroupConsumer(
+            self._settings, self._bootstrap_servers, topic, group, listener, start, instance
+        )
 
     def reader(self, topic: str, start: Mapping[int, int] | Literal["earliest", "latest"]) -> KafkaReader:
         """See ``Broker.reader``."""

@@ -101,12 +101,14 @@ def client_configuration(
         "logger": logger,
         **own,
     }
-    user = {key: value.get_secret_value() for key, value in settings.librdkafka.items()}
-    if user.get("group.protocol") == "consumer":
+    configuration |= {key: value.get_secret_value() for key, value in settings.librdkafka.items()}
+    if configuration.get("group.protocol") == "consumer":
         # With KIP-848 the broker assigns and keeps time; librdkafka refuses these.
         for name in ("partition.assignment.strategy", "session.timeout.ms", "heartbeat.interval.ms"):
             configuration.pop(name, None)
-    return configuration | user
+        # There a dead member's name is not released before its session is over, and a closed one's neither.
+        configuration.pop("group.instance.id", None)
+    return configuration
 
 
 @contextmanager

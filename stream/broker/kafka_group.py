@@ -14,8 +14,13 @@ from stream.broker.kafka_reader import READING, Fetcher
 from stream.config import KafkaSettings
 from stream.errors import BrokerError, BrokerUnavailable, OffsetOutOfRange, TransactionAborted
 
+# Seconds that a member gives itself to leave its group; it takes milliseconds, unless the broker is away.
+LEAVE_S = 3.0
 
-def group_configuration(settings: KafkaSettings, bootstrap_servers: str, group: str) -> dict[str, Any]:
+
+def group_configuration(
+    settings: KafkaSettings, bootstrap_servers: str, group: str, instance: str | None
+) -> dict[str, Any]:
     """Configuration of a group's member."""
     # How long a killed member's partitions stand still. Kafka's 45 s is for programs that pause for garbage
     # collection; heartbeats here come from a thread of librdkafka's that nothing pauses.
@@ -26,6 +31,8 @@ def group_configuration(settings: KafkaSettings, bootstrap_servers: str, group: 
         READING
         | {
             "group.id": group,
+            "group.protocol": settings.group_protocol,
+            **({"group.instance.id": instance} if instance else {}),
             "auto.offset.reset": "error",  # librdkafka would say nothing; see _reset
             "partition.assignment.strategy": "cooperative-sticky",
             "max.poll.interval.ms": settings.max_poll_interval_ms,
@@ -47,8 +54,10 @@ class KafkaGroupConsumer:
         group: str,
         listener: AssignmentListener | None,
         start: Mapping[int, int] | None = None,
+        instance: str | None = None,
     ) -> None:
         self.topic = topic
+        self._is_static = instance is not None and settings.group_protocol == "classic"
         self._listener = listener
         self._start = dict(start or {})
         self._skipped = 0
@@ -56,7 +65,7 @@ class KafkaGroupConsumer:
         self._failure: BaseException | None = None
         self._closed = False
         with configured(settings):
-            self._consumer = Consumer(group_configuration(settings, bootstrap_servers, group))
+            self._consumer = Consumer(group_configuration(settings, bootstrap_servers, group, instance))
         self._fetcher = Fetcher(self._consumer, topic, self._reset)
         with translated(f"joining group {group}"):
             self._consumer.subscribe(
@@ -217,11 +226,20 @@ class KafkaGroupConsumer:
             return
         try:
             with translated(f"leaving the group on {self.topic}"):
+                if self._is_static:
+                    self._leave()
                 self._consumer.close()
         finally:
             self._closed = True
             self._assigned.clear()
         self._raise_failure()
+
+    def _leave(self) -> None:
+        """Leave the group for good: one with an instance name would only be away, and its partitions stand still."""
+        self._consumer.unsubscribe()
+        deadline = time.monotonic() + LEAVE_S
+        while self._assigned and time.monotonic() < deadline:
+            self._consumer.consume(1, 0.05)  # calls back
 
     def _check_open(self) -> None:
         if self._closed:

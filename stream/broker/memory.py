@@ -87,13 +87,18 @@ class MemoryBroker(MemoryAdmin):
         group: str,
         listener: AssignmentListener | None = None,
         start: Mapping[int, int] | None = None,
+        instance: str | None = None,
     ) -> MemoryConsumer:
         """See ``Broker.subscribe``."""
         with self.changed:
             logs = self.logs(topic)
-            return MemoryConsumer(
-                self._groups.setdefault((group, topic), Group(topic, logs)), listener, self.changed, start
-            )
+            joined = self._groups.setdefault((group, topic), Group(topic, logs))
+            if instance is not None and (older := joined.instances.get(instance)):
+                older.fence()
+            member = MemoryConsumer(joined, listener, self.changed, start)
+            if instance is not None:
+                joined.instances[instance] = member
+            return member
 
     def expel(self, consumer: MemoryConsumer) -> None:
         """Put a member out of its group, as Kafka does with one that has been silent for too long."""

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from stream.broker.interface import AssignmentListener, Records
 from stream.broker.memory_log import PartitionLog, fetch_all
-from stream.errors import BrokerError, OffsetOutOfRange, TransactionAborted
+from stream.errors import BrokerError, Fenced, OffsetOutOfRange, TransactionAborted
 
 Member = TypeVar("Member")
 
@@ -43,6 +43,7 @@ class Group:
         self.committed: dict[int, int] = {}
         self.pending: dict[Hashable, dict[int, int]] = {}
         self.owners: dict[int, MemoryConsumer] = {}
+        self.instances: dict[str, MemoryConsumer] = {}
         self._members: list[MemoryConsumer] = []
         self._target: dict[int, MemoryConsumer] = {}
 
@@ -109,9 +110,16 @@ class MemoryConsumer:
         self._paused: set[int] = set()
         self._turn = 0
         self._closed = False
+        self._fenced = False
         with changed:
             group.join(self)
             changed.notify_all()
+
+    def fence(self) -> None:
+        """Another member has this one's instance name; lock held."""
+        self._fenced = True
+        if self.group.has(self):
+            self.group.leave(self)
 
     def poll(self, max_records: int, timeout: float) -> Records:
         """See ``GroupConsumer.poll``."""
@@ -235,6 +243,8 @@ class MemoryConsumer:
                 self._changed.notify_all()
 
     def _check_open(self) -> None:
+        if self._fenced and not self._closed:
+            raise Fenced(f"another member of the group on {self.group.topic} has the same instance name")
         if self._closed:
             raise BrokerError("this consumer is closed")
 

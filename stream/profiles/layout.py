@@ -61,6 +61,7 @@ class RowLayout:
                 ("time", "<i8"),  # ms, of the newest event
                 ("session", "<u8"),
                 ("list_id", "<u8"),
+                ("list_time", "<i8"),  # ms, when the log took in the event it was made for; 0: no list yet
                 ("cluster", "<i8"),  # -1: none
                 ("updates", "<i8"),  # the model's clock of updates when the row last changed; -1: never
                 ("events", "<u4"),  # taken in, ever

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
+from stream.config import PublishSettings
 from stream.events.batch import EventBatch
 from stream.hashing import hash_texts
 from stream.model import Model
 from stream.profiles.table import ProfileTable
 from stream.profiles.update import Touched
 from stream.recommending.fragments import ItemFragments
+from stream.recommending.holding import to_publish
 from stream.recommending.recommender import Lists
 from stream.recommending.records import CATALOGUE, ListWriter, Published
 
@@ -23,17 +26,31 @@ def publish_lists(
     fragments: ItemFragments,
     encoder_id: str,
     provenance: bool,
-) -> list[bytes]:
-    """One record for each of the m users of ``events``; their profiles remember what was published."""
-    rows, table, last = touched.rows, profiles.rows, touched.last_event
+    settings: PublishSettings,
+    not_before: int | None,
+) -> tuple[list[bytes], npt.NDArray[np.intp]]:
+    """Records for those of the m users of ``events`` whose lists are to be published, and their places among the m.
+
+    Their profiles remember what was published; those of the others stay as they are.
+    """
+    keys = model.index.keys
+    listed = (
+        np.where(lists.item >= 0, keys[lists.item], np.uint64(0))
+        if len(keys)
+        else np.zeros(lists.item.shape, np.uint64)
+    )
+    ingest_time = events.ingest_time[touched.last_event]
+    chosen = to_publish(profiles.rows[touched.rows], listed, ingest_time, settings, not_before)
+    rows, table, last = touched.rows[chosen], profiles.rows, touched.last_event[chosen]
+    partition = touched.partition[chosen]
     offset = events.offset[last]
     names = [
         f"g{profiles.layout.generation}-{p}-{o}"
-        for p, o in zip(touched.partition.tolist(), offset.tolist(), strict=True)
+        for p, o in zip(partition.tolist(), offset.tolist(), strict=True)
     ]
-    keys = model.index.keys
-    table["list_item"][rows] = np.where(lists.item >= 0, keys[lists.item], np.uint64(0)) if len(keys) else 0
-    table["list_source"][rows] = lists.source
+    table["list_item"][rows] = listed[chosen]
+    table["list_source"][rows] = lists.source[chosen]
+    table["list_time"][rows] = ingest_time[chosen]
     table["list_id"][rows] = hash_texts(names)
     table["user_seq"][rows] += np.uint32(1)
     published = Published(
@@ -41,21 +58,22 @@ def publish_lists(
         list_id=names,
         user_seq=table["user_seq"][rows],
         cluster=table["cluster"][rows],
-        partition=touched.partition,
+        partition=partition,
         offset=offset,
-        offsets=_offsets(events, touched) if provenance else None,
-        events=np.bincount(touched.slot, minlength=len(rows)),
+        offsets=_offsets(events, touched, chosen) if provenance else None,
+        events=np.bincount(touched.slot, minlength=len(touched.rows))[chosen],
         event_time=table["time"][rows],
-        ingest_time=events.ingest_time[last],
+        ingest_time=ingest_time[chosen],
         model_version=model.version,
         encoder_id=encoder_id,
     )
     writer = ListWriter(fragments, model.clusters, model.item_ids, [*model.sources, CATALOGUE])
-    return writer.write(published, lists.item, lists.score, lists.source)
+    records = writer.write(published, lists.item[chosen], lists.score[chosen], lists.source[chosen])
+    return records, chosen
 
 
-def _offsets(events: EventBatch, touched: Touched) -> list[list[int]]:
+def _offsets(events: EventBatch, touched: Touched, chosen: npt.NDArray[np.intp]) -> list[list[int]]:
     order = np.argsort(touched.slot, kind="stable")
     bounds = np.cumsum(np.bincount(touched.slot, minlength=len(touched.rows)))[:-1]
-    parts = np.split(events.offset[order], bounds)[: len(touched.rows)]  # one, and empty, of nobody
-    return [part.tolist() for part in parts]
+    parts = np.split(events.offset[order], bounds)
+    return [parts[u].tolist() for u in chosen]

@@ -35,5 +35,6 @@ def cluster(small_settings: Settings, log: SyntheticLog, quick: None) -> Iterato
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits for events that are not coming."""
+    """Nobody waits for events that are not coming; the learner never rests, so what it decides is no chance."""
+    monkeypatch.setattr("consumers.deciding.REST", 0.0)
     monkeypatch.setattr("consumers.worker.IDLE_S", 0.002)
