@@ -26,6 +26,7 @@ from stream.events.mapping import load_mapping
 from stream.events.reasons import Reason
 from stream.learner import TRAIN_EVERY
 from stream.profiles.layout import RowLayout
+from stream.profiles.snapshot import Header
 from stream.recommending.kernels import HIDDEN, PRUNE
 from stream.recommending.lessons import LESSONS_PER_BATCH
 from stream.recommending.recommender import SHORTLIST
@@ -292,6 +293,11 @@ def test_fields_of_manifests_are_those_of_the_code() -> None:
     rows = table(ROOT / "docs/formats.md", "in the manifest")
     names = [name for row in rows for name in re.findall(r"`(\w+)`", row[0])]
     assert sorted(names) == sorted(Manifest.__dataclass_fields__)
+
+
+def test_the_header_of_a_file_of_profiles_is_that_of_the_code() -> None:
+    (text,) = re.findall(r"^3\. the header, (.*?);$", (ROOT / "docs/formats.md").read_text(), re.M | re.S)
+    assert re.findall(r"`(\w+)`", text) == list(Header.__dataclass_fields__)
 
 
 def test_decisions_are_those_of_the_code() -> None:
