@@ -66,10 +66,7 @@ def restore(users: int = USERS) -> Measured:
     size = row_layout().dtype.itemsize
     return Measured(
         rows,
-        {
-            "users/s, files / changelog": rate,
-            "bytes of a user in memory / of its row": changelog["B/user"] / size,
-        },
+        {"users/s, files / changelog": rate},
         SEED,
         [
             f"{users:,} users, {PARTITIONS} partitions, rows of {size:,} bytes at {DIMENSIONS} dimensions; "
