@@ -21,6 +21,7 @@ from river import cluster
 from sklearn.cluster import KMeans, MiniBatchKMeans
 
 from bench.cluster_log import BATCH, Learner, Log
+from bench.cluster_workers import compare
 from stream.clustering import StreamingKMeans
 from stream.clustering.assign import MARGIN, unit_rows
 from stream.clustering.lifecycle import apply, propose
@@ -163,16 +164,6 @@ def moves(log: Log, k: int = 16) -> Iterator[dict[str, Any]]:
     }
 
 
-def workers(log: Log) -> dict[str, Any]:
-    """Four workers' parts folded together against one worker."""
-    learners = [Learner(16, 20_000.0, workers=n) for n in (1, 4)]
-    for learner in learners:
-        learner.run(log)
-    X = learners[0].project(learners[0].recent())
-    one_error, four_error = (quantisation_error(X, learner.model.centres) for learner in learners)
-    return {"one": one_error, "four": four_error, "ratio": four_error / one_error}
-
-
 def scenarios(what: str, logs: list[Path]) -> Iterator[dict[str, Any]]:
     read = [lambda path=path: Log.read(path) for path in logs] or [
         lambda: Log.generated(users=2_000, events=100_000)
@@ -198,7 +189,7 @@ def scenarios(what: str, logs: list[Path]) -> Iterator[dict[str, Any]]:
     elif what == "churn":
         yield from (row for make in read for row in moves(make()))
     elif what == "workers":
-        yield from (workers(make()) for make in read)
+        yield from (row for seed in range(2) for row in compare(seed))
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from producers.synthetic import SyntheticLog, SyntheticSettings
-from stream.clustering import StreamingKMeans, fit_projection, merge_stats, seed_centres
+from stream.clustering import StreamingKMeans, fit_projection, seed_centres
 from stream.clustering.assign import unit_rows
 from stream.clustering.drift import DriftDetector
 from stream.clustering.lifecycle import apply, propose
@@ -97,7 +97,6 @@ class Learner:
     spherical: bool = False
     dimensions: int = 64
     lively: bool = True
-    workers: int = 1
     model: StreamingKMeans | None = None
     lineage: Lineage = field(default_factory=Lineage)
     events: list[Any] = field(default_factory=list)
@@ -134,7 +133,7 @@ class Learner:
 
     def _learn(self, n: int, X: np.ndarray) -> None:
         assert self.model is not None
-        stats = merge_stats([self.model.accumulate(X[w :: self.workers]) for w in range(self.workers)])
+        stats = self.model.accumulate(X)
         self.model.fold(stats, self.lineage)
         event = self.detector.update(stats.mean_error) if self.lively else None
         if event:

@@ -45,3 +45,17 @@ def test_learns_from_the_gpu() -> None:
     there.learn_many(X)
     np.testing.assert_allclose(here.centres, there.centres, atol=1e-4)
     assert here.predict_many(X.cpu().numpy()).tolist() == there.predict_many(X).tolist()
+
+
+def test_the_model_takes_the_way_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for vectors on a GPU, with ones that say they are."""
+    monkeypatch.setattr("stream.clustering.weighted.on_device", torch.is_tensor)
+    X = torch.tensor(np.random.default_rng(0).normal(size=(500, 8)).astype(np.float32), device=DEVICE)
+    here, there = (StreamingKMeans(n_clusters=4, half_life=100.0, warm_up=2) for _ in range(2))
+    for model in (here, there):
+        model.seed_with(np.eye(8)[:4])
+    here.learn_many(X.cpu().numpy())
+    there.learn_many(X)
+    np.testing.assert_allclose(here.centres, there.centres, atol=1e-4)
+    np.testing.assert_allclose(here.weights, there.weights, rtol=1e-5)
+    assert here.predict_many(X.cpu().numpy()).tolist() == there.predict_many(X).tolist()
