@@ -127,7 +127,8 @@ def as_shoal_error(error: KafkaError, what: str) -> BrokerError:
     # First, as such an error may be of the producer's epoch; one really fenced says so when it aborts.
     if error.txn_requires_abort():
         return TransactionAborted(text)
-    if code in FENCED:
+    # librdkafka gives a consumer's fatal errors one code for all, and the reason as a text.
+    if code in FENCED or (code == KafkaError._FATAL and "same group.instance.id" in error.str()):
         return Fenced(
             f"{text}; another process with the same kafka.prefix and worker.instance is active, or the "
             "transaction was open for longer than kafka.transaction_timeout_ms"

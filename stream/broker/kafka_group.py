@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import OFFSET_STORED, Consumer, TopicPartition
+from confluent_kafka import OFFSET_STORED, Consumer, KafkaError, KafkaException, TopicPartition
 
 from stream.broker.interface import AssignmentListener, Records
 from stream.broker.kafka_client import REQUEST_TIMEOUT, client_configuration, configured, logger, translated
@@ -236,7 +236,12 @@ class KafkaGroupConsumer:
 
     def _leave(self) -> None:
         """Leave the group for good: one with an instance name would only be away, and its partitions stand still."""
-        self._consumer.unsubscribe()
+        try:
+            self._consumer.unsubscribe()
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError._FATAL:
+                return  # another has its name, and its place
+            raise
         deadline = time.monotonic() + LEAVE_S
         while self._assigned and time.monotonic() < deadline:
             self._consumer.consume(1, 0.05)  # calls back

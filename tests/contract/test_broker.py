@@ -510,6 +510,23 @@ def test_without_a_committed_offset_a_member_starts_where_it_is_told(harness: Ha
     assert sorted(take(again, 3).values) == [b"01", b"02", b"12"]  # type: ignore[type-var]
 
 
+def test_the_next_of_an_instance_name_gets_the_partitions_and_the_one_before_is_fenced(
+    harness: Harness,
+) -> None:
+    topic = harness.topic(partitions=2)
+    harness.publish(topic, b"0")
+    group = harness.prefix + "group"
+    older = harness.keep(harness.broker.subscribe(topic, group, instance="same"))
+    settle(older, shares=[2])
+    newer = harness.keep(harness.broker.subscribe(topic, group, instance="same"))
+    settle(newer, shares=[2])
+    with pytest.raises(Fenced):
+        until(lambda: older.poll(10, 0.1) is None)
+    newer.close()
+    # It has left for good, so that another need not wait for its session to end.
+    settle(harness.consumer(topic), shares=[2])
+
+
 def test_what_is_gone_before_it_is_read_is_skipped_and_counted(harness: Harness) -> None:
     topic = harness.topic()
     harness.publish(topic, *(str(i).encode() for i in range(6)))
