@@ -103,8 +103,8 @@ class HookedBroker(KafkaBroker):
         inner = super().transactional_producer(transactional_id)
         return HookedProducer(inner, self._orders, self._sabotage != "early-offsets")
 
-    def subscribe(self, topic: str, *others: Any) -> KafkaGroupConsumer:
-        consumer = super().subscribe(topic, *others)
+    def subscribe(self, topic: str, *others: Any, **named: Any) -> KafkaGroupConsumer:
+        consumer = super().subscribe(topic, *others, **named)
         if self._sabotage == "early-offsets" and topic.endswith("events"):
             commit_when_read(consumer)
         return consumer
