@@ -25,6 +25,7 @@ LOOK_EVERY = 0.1  # seconds between looks at progress and workers
 STALLED_S = (
     90.0  # no commit for so long ends a run as failed: no fault here holds anybody for a third of that
 )
+MOST_UNASKED = 20  # workers that ended without being told to: more are no accident
 SESSION_MS = 2_000  # after which a silent worker's partitions go to others
 PAUSE_S = (3.0, 5.0)  # a paused worker is silent for longer than its session
 BROKER_AWAY_S = (0.2, 2.0)  # from the broker's end to its next start
@@ -129,6 +130,8 @@ class Run:
                 f"no commit for {STALLED_S:g} s at {now} of {feeder.fed} fed; workers ended: {self.crew.ends[-5:]}"
             )
             self.crew.tend()
+            unasked = [end for end in self.crew.ends if end.by == "itself"]
+            assert len(unasked) < MOST_UNASKED, unasked[-3:]
             time.sleep(LOOK_EVERY)
 
     def _do(self, number: int, fault: Fault) -> str:
@@ -144,6 +147,10 @@ class Run:
                 self.crew.tend()
             case kind:
                 self.orders.give(number, kind, fault.what)
+                if fault.what.startswith(
+                    "decision:"
+                ):  # the learner writes such an item's dead letter at once
+                    self.service.publish_item(f"broken-{number}".encode(), b"{")
         return ""
 
     def _restart_broker(self) -> str:
