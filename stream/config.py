@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
@@ -227,21 +227,42 @@ class ItemModelSettings(Section):
     refit_every: int = Field(default=20_000, ge=1)
 
 
+# The sources of candidates, as the output names them; in the order of ``stream.recommending.sources``.
+Source = Literal[
+    "popular", "popular-new", "session-start", "first-taken", "repeats", "trending", "content", "together", "next",
+    "window", "contexts", "ease", "item-knn",
+]  # fmt: skip
+ALL_SOURCES: tuple[Source, ...] = get_args(Source)
+
+
 class RecommendingSettings(Section):
     """How lists are made."""
 
     k: int = Field(default=20, ge=1, le=255)
-    candidates: int = Field(default=100, ge=1)  # per source and list; more costs time and finds little
-    recent: int = Field(default=10, ge=1)  # of a user's last items, from which co-visitation looks on
-    neighbours: int = Field(default=32, ge=1)  # kept per item; memory per item is 8 bytes each
+    candidates: int = Field(default=40, ge=1)  # per chart and list; more costs time and finds little
+    # Kept per item and sense in which items go together, and per context; memory is 8 bytes each.
+    neighbours: int = Field(default=32, ge=1, le=255)
+    # Contexts kept, a power of two, each with ``neighbours`` successors: 64 MB as it stands. Fewer forget rare
+    # sequences of actions, which say most where users browse.
+    context_rows: int = Field(default=2**18, ge=16)
     trending: int = Field(default=256, ge=1)  # items kept per cluster
     # What is popular, at several half-lives in events; the service learns which to trust. Short ones follow
     # fashion.
     popular_half_lives: tuple[Annotated[float, Field(gt=0)], ...] = Field(
-        default=(500.0, 4_000.0, 30_000.0), min_length=1, max_length=8
+        default=(100.0, 500.0, 4_000.0, 30_000.0, 1e7), min_length=1, max_length=8
+    )
+    # The same in hours of event time, for logs whose pace changes.
+    popular_hours: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        default=(6.0, 24.0, 168.0, 720.0), max_length=8
+    )
+    # In events, of counts of takers to whom an item was new: what the others have had for long tells them nothing.
+    new_half_lives: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        default=(4_000.0, 30_000.0), min_length=1, max_length=8
     )
     # Of other counts, in events: shorter follows fashion, longer has more to count from.
-    half_life: float = Field(default=50_000.0, gt=0)
+    half_life: float = Field(default=150_000.0, gt=0)
+    # Sources of candidates; without one, its candidates and all it says of others are gone: for measuring.
+    sources: tuple[Source, ...] = ALL_SOURCES
     exclude_seen: bool = True  # items in a user's history are not listed to them again
 
 

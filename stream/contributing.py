@@ -14,9 +14,10 @@ from stream.events.batch import Decoded, EventBatch
 from stream.hashing import mix
 from stream.model import Model
 from stream.placing import Placed
-from stream.profiles.update import Touched
-from stream.recommending.ranker import SampledLists
-from stream.recommending.recommender import Answers
+from stream.profiles.update import History, Touched
+from stream.recommending.answers import Answers
+from stream.recommending.taught import Taught
+from stream.steps import Steps
 
 # Profiles that a delta carries at most for seeding and judging clusters: 0.2 MB at 384 dimensions.
 SAMPLE_PER_DELTA = 256
@@ -31,21 +32,20 @@ def contribute(
     touched: Touched,
     placed: Placed,
     watched: npt.NDArray[np.float32],
-    context: npt.NDArray[np.uint64],
-    new: npt.NDArray[np.bool_],
-    learnt: tuple[npt.NDArray[np.float32], SampledLists],
+    history: History,
+    taught: Taught,
     counts: Mapping[str, float],
     model: Model,
 ) -> Delta:
-    """Make the delta of ``decoded``: n events of m users; ``context`` (n, C): touched before; ``new`` (n,): never."""
-    counted = (events.item != 0) & (events.weight > 0)
-    items, codes = np.unique(
-        np.concatenate([events.item[counted], context[counted].ravel()]), return_inverse=True
-    )
-    e = int(counted.sum())
-    # 0 stands for no item; it sorts first, and the dictionary does without it.
-    none = int(len(items) > 0 and items[0] == 0)
-    place: npt.NDArray[np.int32] = (codes - none).astype(np.int32)
+    """Make the delta of ``decoded``: n events of m users, and what they were to them."""
+    counted = np.flatnonzero((history.step >= 0) & (events.weight > 0))
+    counted = counted[np.argsort(history.step[counted], kind="stable")]
+    steps, size = np.unique(history.step[counted], return_counts=True)
+    window, lag = history.window[steps], history.lag[steps]
+    used = window != 0
+    items, codes = np.unique(np.concatenate([events.item[counted], window[used]]), return_inverse=True)
+    e, place = len(counted), codes.astype(np.int32)
+    first = counted[np.concatenate([[0], np.cumsum(size)[:-1]])] if e else counted
     users = events.user[touched.last_event]
     sample = _sample(users, int(events.offset[-1]) if len(events) else 0, placed, model)
     clusters = None
@@ -59,20 +59,28 @@ def contribute(
         offsets=_offsets(decoded.records),
         events=len(events),
         updates=len(touched.rows),
-        items=items[none:],
-        item_ids=_new_ids(events, items[none:], model),
+        items=items,
+        item_ids=_new_ids(events, items, model),
         event_item=place[:e],
         event_weight=events.weight[counted],
-        event_cluster=placed.cluster[touched.slot[counted]].astype(np.int32),
-        event_new=new[counted],
-        new_to=events.user[counted & new],
-        context=place[e:].reshape(e, context.shape[1]),
+        event_new=history.new[counted],
+        new_to=events.user[counted[history.new[counted]]],
+        steps=Steps(
+            size=size.astype(np.int32),
+            time=history.time[steps],
+            flags=history.flags[steps],
+            gap=history.gap[steps],
+            cluster=placed.cluster[touched.slot[first]].astype(np.int32),
+            keys=history.keys[steps],
+            window_size=used.sum(axis=1).astype(np.uint8),
+            window=place[e:],
+            lag=lag[used],
+        ),
         clusters=clusters,
         watched=watched,
         sample_users=users[sample],
         sample_vectors=placed.profiles[sample].astype(np.float16),
-        taught=learnt[0],
-        lists=learnt[1],
+        taught=taught,
         counts=dict(counts),
         dropped=_dropped(decoded, events) if model.settings.worker.provenance else None,
     )

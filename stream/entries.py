@@ -17,6 +17,8 @@ from stream.clustering.stats import ClusterStats
 from stream.errors import FormatError
 from stream.recommending.item_models import ItemModel, ItemModels
 from stream.recommending.ranker import RankerState, SampledLists
+from stream.recommending.taught import Taught
+from stream.steps import Steps
 from stream.wire import pack, unpack
 
 
@@ -30,18 +32,16 @@ class Delta:
     updates: int  # profiles touched: moves the clock by which clusters forget
     items: npt.NDArray[np.uint64]  # (u,) dictionary of the columns below
     item_ids: list[str | None]  # (u,) id texts of those the model did not know, None for the others
-    event_item: npt.NDArray[np.int32]  # (e,) into items
+    event_item: npt.NDArray[np.int32]  # (e,) into items, one step's after the other's
     event_weight: npt.NDArray[np.float32]  # (e,) positive
-    event_cluster: npt.NDArray[np.int32]  # (e,) the user's cluster, -1 for none
-    event_new: npt.NDArray[np.bool_]  # (e,) whether the item was new to the user
+    event_new: npt.NDArray[np.bool_]  # (e,) whether the item was new to its user
     new_to: npt.NDArray[np.uint64]  # one for each True there: hash of the user
-    context: npt.NDArray[np.int32]  # (e, C) into items: touched before, newest first, -1 for none
+    steps: Steps
     clusters: ClusterStats | None
     watched: npt.NDArray[np.float32]  # squared distances of some of what was taken from its users' centres
     sample_users: npt.NDArray[np.uint64]  # (s,)
     sample_vectors: npt.NDArray[np.float16]  # (s, D)
-    taught: npt.NDArray[np.float32]  # (situations, sources) responsibilities for what was taken
-    lists: SampledLists
+    taught: Taught
     counts: dict[str, float]  # events, lists, drops by reason, hits
     dropped: dict[int, list[int]] | None = None  # with provenance: per input partition the offsets dropped
 
@@ -117,7 +117,7 @@ TAG = "#"  # under which a map says what it was
 _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
-        Delta, ClusterStats, SampledLists,
+        Delta, ClusterStats, SampledLists, Steps, Taught,
         Seeded, Reprojected, Reviewed, Reshaped, LineageEvent, Labelled, Named, Hierarchy, Paced, DriftEvent,
         Trained, RankerState, Refitted, ItemModels, ItemModel,
     )

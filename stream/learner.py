@@ -41,9 +41,10 @@ NAMESAKES = 10
 SEED_ANYWAY_AFTER = 5_000
 # Of k-means on the first sample, the best of which counts; where it is not the best place, a search finds a better one.
 RESTARTS = 4
-# The ranker is trained when so many sampled lists are new, for about 30 ms; less often, and it lags behind
-# fashions.
+# The ranker is trained when so many sampled lists are new, for about 40 ms; less often, and it lags behind
+# fashions. For the first time when there are some.
 TRAIN_EVERY = 256
+TRAIN_FIRST = 64
 
 
 class Learner:
@@ -69,7 +70,7 @@ class Learner:
             return seeded
         if (paced := self._watch(model)) is not None:
             return paced
-        if model.lists.fresh >= TRAIN_EVERY:
+        if model.lists.fresh >= min(TRAIN_EVERY, max(TRAIN_FIRST, len(model.lists) // 4)):
             return self._train(model)
         if (refitted := self._refit(model)) is not None:
             return refitted
@@ -121,8 +122,8 @@ class Learner:
         return None
 
     def _train(self, model: Model) -> Trained:
-        batches = model.lists.batches(seed=self.settings.clustering.seed + model.decisions)
-        return Trained(model.decisions, train(model.ranker, batches), model.lists.fresh)
+        seed = self.settings.clustering.seed + model.decisions
+        return Trained(model.decisions, train(model.ranker, model.lists, seed), model.lists.fresh)
 
     def _refit(self, model: Model) -> Refitted | None:
         """Have the models of items made when they are due; decided when they are done."""

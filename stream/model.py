@@ -7,6 +7,7 @@ way. So an abort has nothing of the model to undo, and offline the log is a list
 from __future__ import annotations
 
 from collections import Counter, deque
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -31,11 +32,12 @@ from stream.entries import (
 from stream.hashing import HashIndex
 from stream.recommending.counts import ItemCounts
 from stream.recommending.item_models import ItemModels, by_rows
-from stream.recommending.mixture import Mixture, source_names
+from stream.recommending.mixture import Mixture
 from stream.recommending.ranker import ListWindow, RankerState
+from stream.recommending.sources import Columns
 from stream.recommending.takings import Takings
 
-# Sampled lists kept to learn from, 1.5 KB each: shorter forgets what comes once a week, longer learns from
+# Sampled lists kept to learn from, 10 KB each: shorter forgets what comes once a week, longer learns from
 # what is over.
 LIST_WINDOW = 4_096
 # Events that make one error: of fewer, it says who came rather than how well the clusters fit; more see drift late.
@@ -58,6 +60,7 @@ class Model:
         self.decisions = 0  # taken so far; the next one carries this number
         self.decided: Counter[str] = Counter()  # the same, by kind
         self.clock = 0  # events folded
+        self.time = 0  # ms, of the newest step
         self.updates = 0  # profile updates folded
         self.counts: Counter[str] = Counter()
         self.positions: dict[int, int] = {}  # per partition of events the next one to be taken in
@@ -65,8 +68,9 @@ class Model:
         rec = settings.recommending
         # Long enough for a full list after all that a user has seen is left out.
         self.items = ItemCounts(rec, max(rec.candidates, settings.profiles.history + rec.k))
-        self.sources = source_names(len(rec.popular_half_lives))
-        self.mixture = Mixture(rec.half_life, self.sources)
+        self.columns = Columns.of(self.items.popularity.names)
+        self.sources = self.columns.names
+        self.mixture = Mixture(self.sources, rec.sources)
         self.ranker = RankerState.prior(len(self.sources), settings.clustering.seed)
         self.lists = ListWindow(LIST_WINDOW)
         self.takings = Takings(settings.item_models.window)
@@ -142,22 +146,29 @@ class Model:
         for row, item_id in zip(rows.tolist(), delta.item_ids, strict=True):
             if item_id is not None:
                 self.item_ids[row] = item_id
-        context = np.where(delta.context >= 0, rows[delta.context], -1) if len(rows) else delta.context
+        self._fold_steps(rows, delta)
+        self._fold_clusters(delta)
+        self.sample.fold(delta.sample_users, delta.sample_vectors, self.updates)
+        self.mixture.fold(delta.taught.responsibilities)
+        self.items.repeats.fold(delta.taught.own_class, delta.taught.own_taken)
+        self.lists.fold(delta.taught.lists)
+        self.clock += delta.events
+        self.updates += delta.updates
+        self.time = max(self.time, int(delta.steps.time.max(initial=0)))
+        self.items.advance(self.clock, self.time, self.index.keys)
+
+    def _fold_steps(self, rows: npt.NDArray[np.int64], delta: Delta) -> None:
+        cluster = self.clusters.lineage.resolve(delta.steps.cluster.astype(np.int64))
         self.items.count(
             rows[delta.event_item],
             delta.event_weight,
-            self.clusters.lineage.resolve(delta.event_cluster.astype(np.int64)),
-            context.astype(np.int64),
-            self.index.keys,
+            delta.event_new,
+            replace(delta.steps, cluster=cluster.astype(np.int32)),
+            rows[delta.steps.window],
+            self.index,
+            self.clock,
         )
         self.takings.fold(delta.new_to, delta.items[delta.event_item[delta.event_new]], self.clock)
-        self._fold_clusters(delta)
-        self.sample.fold(delta.sample_users, delta.sample_vectors, self.updates)
-        self.mixture.fold(delta.taught)
-        self.lists.fold(delta.lists)
-        self.clock += delta.events
-        self.updates += delta.updates
-        self.items.advance(self.clock, self.index.keys)
 
     def _fold_clusters(self, delta: Delta) -> None:
         # Sums that were made in the space before mean nothing in this one.

@@ -26,11 +26,12 @@ from stream.model import Model
 from stream.placing import distances_of_taken, place_users
 from stream.profiles.table import ProfileTable
 from stream.profiles.update import Touched, drop_duplicates, find_users, learn_history, learn_vectors
+from stream.recommending.answers import Answers
 from stream.recommending.fragments import ItemFragments
 from stream.recommending.lessons import choose_lessons
 from stream.recommending.publish import publish_lists
-from stream.recommending.readers import read_profiles
-from stream.recommending.recommender import Answers, Recommender
+from stream.recommending.readers import expected_return, read_profiles
+from stream.recommending.recommender import Recommender
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +93,15 @@ class Pipeline:
         vector_row, vectors = describe(events, self.catalogue, self.encoder)
         watched = distances_of_taken(events, touched, before, vector_row, vectors, model)
         learn_vectors(events, touched, table, vector_row, vectors, self.settings.profiles)
-        context, new = learn_history(events, touched, table, recommending.recent)
+        history = learn_history(events, touched, table)
 
         rows = table.rows[users]
         after = place_users(rows, model)
         table.rows["cluster"][users] = after.cluster
         table.rows["updates"][users] = model.updates
         now = int(events.time.max(initial=0))
-        readers = read_profiles(rows, after.cluster, after.vectors, index, recommending)
+        times = expected_return(rows, model.items.habits)
+        readers = read_profiles(rows, after.cluster, after.vectors, index, recommending, times)
         lists = recommender.recommend(readers, model, now)
         encoder_id, provenance = self.encoder.encoder_id, self.settings.worker.provenance
         fragments, publish = self.fragments, self.settings.publish
@@ -107,12 +109,12 @@ class Pipeline:
             lists, events, touched, table, model, fragments, encoder_id, provenance, publish, not_before
         )
 
-        # What a list may not hold teaches nothing about lists.
-        listable = new if recommending.exclude_seen else np.ones_like(new)
-        lessons = choose_lessons(events, touched, listable, index)
+        lessons = choose_lessons(events, touched, history, index)
         u = lessons.users
-        then = read_profiles(rows_before[u], before.cluster[u], before.vectors[u], index, recommending)
-        learnt = recommender.sample(lessons, then, model, now)
-        counts = count_outcome(decoded, duplicates, events, len(published), answers, new)
-        delta = contribute(decoded, events, touched, after, watched, context, new, learnt, counts, model)
-        return Outcome(events, touched, published, chosen, decoded.dead, delta, answers, new)
+        then = read_profiles(
+            rows_before[u], before.cluster[u], before.vectors[u], index, recommending, lessons.time
+        )
+        taught = recommender.sample(lessons, then, model, now)
+        counts = count_outcome(decoded, duplicates, events, len(published), answers, history.new)
+        delta = contribute(decoded, events, touched, after, watched, history, taught, counts, model)
+        return Outcome(events, touched, published, chosen, decoded.dead, delta, answers, history.new)

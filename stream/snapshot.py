@@ -20,10 +20,15 @@ from stream.config import Settings
 from stream.errors import FormatError
 from stream.hashing import HashIndex, hash_bytes
 from stream.model import Model
-from stream.recommending.counts import Charts, ItemCounts, Popularity
+from stream.recommending.contexts import ContextTable
+from stream.recommending.counts import ItemCounts, ItemLives, Trending
 from stream.recommending.item_models import NeighbourLists
 from stream.recommending.mixture import Mixture
+from stream.recommending.pairs import Pairs
+from stream.recommending.popularity import Popularity
 from stream.recommending.ranker import ListWindow, RankerState, SampledLists
+from stream.recommending.repeats import RepeatTable
+from stream.recommending.sources import Columns
 from stream.recommending.tables import Growth, NeighbourTable
 from stream.recommending.takings import Takings
 from stream.state import Registry, attributes_by_kind
@@ -37,7 +42,8 @@ MODEL = Registry(
     [
         Model, HashIndex, SampledProfiles,
         SharedClusters, StreamingKMeans, RiverClusterer, Projection, Lineage, LineageEvent, Hierarchy,
-        ItemCounts, Popularity, Growth, NeighbourTable, Charts, Mixture, RankerState, ListWindow, SampledLists,
+        ItemCounts, ItemLives, Popularity, Pairs, ContextTable, RepeatTable, Growth, NeighbourTable, Trending, Columns,
+        Mixture, RankerState, ListWindow, SampledLists,
         Takings, NeighbourLists,
     ]
 )  # fmt: skip
@@ -48,7 +54,7 @@ FREE = {
     "clustering": {
         "k", "k_bounds", "margin", "segments", "seed_users_per_cluster", "label_words", "dimensions", "whiten"
     },
-    "recommending": {"exclude_seen", "recent"},
+    "recommending": {"exclude_seen"},
     "item_models": {"items", "neighbours", "half_life", "refit_every"},
 }  # fmt: skip
 

@@ -34,7 +34,7 @@ def fresh_lists(asked: Asked, pipeline: Pipeline, model: Model) -> Fresh:
     recommender, settings = pipeline.recommender, pipeline.settings.recommending
     recommender.refresh(model)
     placed = place_users(asked.rows, model)
-    readers = read_profiles(asked.rows, placed.cluster, placed.vectors, model.index, settings)
+    readers = read_profiles(asked.rows, placed.cluster, placed.vectors, model.index, settings, asked.time)
     now = int(asked.time.min())  # of all of them the earliest: nothing that comes on offer later is listed
     had = item_rows(padded(asked.had), model.index)
     every, new = (

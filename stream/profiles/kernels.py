@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from stream.steps import FIRST_OF_USER, SESSION_GAP_MS, STARTS_SESSION, WINDOW, WINDOW_STEPS, context_keys
+
 WEIGHT_UNIT = 100  # of history_weight; int16 then reaches +-327 purchases of one item
+# What a step leaves of the means over earlier ones: they speak of the last ten or so. Much less forgetful, and who has
+# changed is known late; more, and one odd step is taken for a habit.
+HABIT = np.float32(0.9)
 
 
 @njit(cache=True)
@@ -47,8 +52,22 @@ def add_vectors(sums, slot, coefficient, vector_row, vectors):  # type: ignore[n
 
 
 @njit(cache=True)
-def _place(items, times, weights, counts, actions, r, item, time, size):  # type: ignore[no-untyped-def]
+def gap_code(seconds):  # type: ignore[no-untyped-def]
+    """Write a time in one byte: 7 to each doubling; 1 is none at all, 225 a lifetime."""
+    return np.uint8(1 + min(254, int(np.rint(7 * np.log2(1.0 + max(seconds, 0))))))
+
+
+@njit(cache=True)
+def gap_seconds(code):  # type: ignore[no-untyped-def]
+    """Read what ``gap_code`` has written."""
+    return 2.0 ** ((code - 1) / 7) - 1
+
+
+@njit(cache=True)
+def _place(history, r, item, time):  # type: ignore[no-untyped-def]
     """Make room for ``item`` at ``time`` in row r, newest first; returns where, -1: too old."""
+    items, times, weights, counts, actions, gaps = history
+    size = items.shape[1]
     at = -1
     for q in range(size):
         if items[r, q] == item or items[r, q] == 0:
@@ -59,10 +78,13 @@ def _place(items, times, weights, counts, actions, r, item, time, size):  # type
         at = size - 1
         if times[r, at] > time:
             return -1
-    weight = 0 if fresh else weights[r, at]
-    count = 0 if fresh else counts[r, at]
     if not fresh and times[r, at] > time:
         return at
+    weight = 0 if fresh else weights[r, at]
+    count = 0 if fresh else counts[r, at]
+    gap = np.uint8(0) if fresh else gaps[r, at]
+    if not fresh and time > times[r, at]:
+        gap = gap_code(np.int64(time) - np.int64(times[r, at]))
     action = actions[r, at]
     while at > 0 and times[r, at - 1] <= time:
         items[r, at] = items[r, at - 1]
@@ -70,47 +92,138 @@ def _place(items, times, weights, counts, actions, r, item, time, size):  # type
         weights[r, at] = weights[r, at - 1]
         counts[r, at] = counts[r, at - 1]
         actions[r, at] = actions[r, at - 1]
+        gaps[r, at] = gaps[r, at - 1]
         at -= 1
     items[r, at] = item
     times[r, at] = time
     weights[r, at] = weight
     counts[r, at] = count
     actions[r, at] = action
+    gaps[r, at] = gap
     return at
 
 
 @njit(cache=True)
-def remember_items(rows, item, time, weight, action, items, times, weights, counts, actions, context):  # type: ignore[no-untyped-def]
-    """Put each event's item into its user's history; before that, note what stood there.
+def _remember(history, r, item, time, weight, action):  # type: ignore[no-untyped-def]
+    """Put an event into row r's history; returns whether its item is new to the user."""
+    items, times, weights, counts, actions, _ = history
+    new = True
+    for q in range(items.shape[1]):
+        if items[r, q] == 0:
+            break
+        if items[r, q] == item:
+            new = False
+            break
+    at = _place(history, r, item, time)
+    if at >= 0:
+        if times[r, at] == time:
+            actions[r, at] = action
+        weights[r, at] = min(32_767, max(-32_768, weights[r, at] + weight))
+        counts[r, at] = min(65_535, counts[r, at] + 1)
+    return new
 
-    Events: ``rows`` int64 (n,), ``item`` uint64 (n,), ``time`` uint32 (n,) s, ``weight`` int32 (n,)
-    hundredths, ``action`` uint16 (n,). History columns (rows, H) are changed in place. ``context`` uint64 (n,
-    C) receives the user's items before the event, newest first, without the event's own and without those
-    taken back; 0 where there are no more. Returns bool (n,): whether the item is new to its user.
+
+@njit(cache=True)
+def _window(history, r, before, out_item, out_lag):  # type: ignore[no-untyped-def]
+    """Write the liked items of row r that are older than ``before`` (s), newest first, and how many steps old."""
+    items, times, weights, _, _, _ = history
+    n, lag = 0, 0
+    last = np.int64(-1)
+    for q in range(items.shape[1]):
+        if items[r, q] == 0 or n == WINDOW:
+            break
+        if times[r, q] >= before or weights[r, q] <= 0:
+            continue
+        if times[r, q] != last:
+            lag += 1
+            last = times[r, q]
+        if lag > WINDOW_STEPS:
+            break
+        out_item[n], out_lag[n] = items[r, q], lag
+        n += 1
+
+
+@njit(cache=True)
+def _begin_step(present, r, item, time):  # type: ignore[no-untyped-def]
+    """Open a step of row r at ``time`` (ms), beginning with ``item``; returns its flags, and s since the last one."""
+    step_time, session_item, steps, size, repeated, session_steps, repeats, basket, pace, _, _ = present
+    flags, gap = 0, np.float32(0)
+    if steps[r] == 0:
+        flags = STARTS_SESSION | FIRST_OF_USER
+    else:
+        elapsed = max(0, time - step_time[r])
+        gap = np.float32(elapsed / 1000)
+        if elapsed > SESSION_GAP_MS:
+            flags = STARTS_SESSION
+        pace[r] = pace[r] * HABIT + np.log1p(gap)
+    if flags & STARTS_SESSION:
+        session_item[r], session_steps[r] = item, 0
+    session_steps[r] = min(65_535, session_steps[r] + 1)
+    repeats[r] *= HABIT
+    basket[r] *= HABIT
+    size[r] = repeated[r] = 0
+    steps[r] += 1
+    step_time[r] = time
+    return flags, gap
+
+
+@njit(cache=True)
+def _continue_step(present, r, item, action, known):  # type: ignore[no-untyped-def]
+    _, _, _, size, repeated, _, repeats, basket, _, recent, recent_action = present
+    share = np.float32(repeated[r]) / max(1, size[r])
+    size[r] = min(65_535, size[r] + 1)
+    repeated[r] = min(size[r], repeated[r] + known)
+    repeats[r] += np.float32(repeated[r]) / size[r] - share
+    basket[r] += 1
+    for q in range(recent.shape[1] - 1, 0, -1):
+        recent[r, q], recent_action[r, q] = recent[r, q - 1], recent_action[r, q - 1]
+    recent[r, 0], recent_action[r, 0] = item, action
+
+
+@njit(cache=True)
+def follow_steps(rows, slot, item, time, weight, action, user, history, present, opened, new, step_of):  # type: ignore[no-untyped-def]
+    """Walk over a batch's events: put each into its user's row, and note for each step what went before.
+
+    Events: ``rows`` and ``slot`` int64 (n,) of the users, in the table and among the batch's; ``item`` uint64,
+    ``time`` int64 ms, ``weight`` int32 hundredths, ``action`` uint16, ``user`` uint64. ``history`` and
+    ``present`` are columns of the table, changed in place. ``opened`` are the columns (n, ...) of steps to
+    fill: time, flags, gap, keys, window's items and lags. ``new`` bool (n,): whether the item was new to its user;
+    ``step_of`` int32 (n,): which step an event is part of, -1 for none. Returns how many steps there are.
     """
-    size = items.shape[1]
-    depth = context.shape[1]
-    new = np.zeros(len(rows), np.bool_)
+    step_time, session_item, steps, size, _, session_steps, _, _, _, recent, recent_action = present
+    out_time, out_flags, out_gap, out_keys, out_window, out_lag = opened
+    current = np.full(len(slot), -1, np.int32)  # by slot
+    n = 0
     for i in range(len(rows)):
+        new[i], step_of[i] = False, -1
         # Who was only shown an item has neither liked nor refused it: it may be listed again, and be taken as new.
         if item[i] == 0 or weight[i] == 0:
             continue
         r = rows[i]
-        new[i] = True
-        c = 0
-        for q in range(size):
-            if items[r, q] == 0:
-                break
-            if items[r, q] == item[i]:
-                new[i] = False
-            elif c < depth and weights[r, q] > 0:
-                context[i, c] = items[r, q]
-                c += 1
-        at = _place(items, times, weights, counts, actions, r, item[i], time[i], size)
-        if at < 0:
-            continue
-        if times[r, at] == time[i]:
-            actions[r, at] = action[i]
-        weights[r, at] = min(32_767, max(-32_768, weights[r, at] + weight[i]))
-        counts[r, at] = min(65_535, counts[r, at] + 1)
-    return new
+        begins = steps[r] == 0 or step_time[r] != time[i]
+        if begins or current[slot[i]] < 0:
+            pause = steps[r] > 0 and time[i] - step_time[r] > SESSION_GAP_MS
+            skip = 0 if begins else min(size[r], recent.shape[1])
+            context_keys(
+                recent[r],
+                recent_action[r],
+                skip,
+                user[i],
+                session_item[r],
+                session_steps[r],
+                pause,
+                out_keys[n],
+            )
+            second = time[i] // 1000
+            _window(history, r, second + 1 if begins else second, out_window[n], out_lag[n])
+            out_time[n], out_flags[n], out_gap[n] = time[i], 0, 0
+            if begins:
+                out_flags[n], out_gap[n] = _begin_step(present, r, item[i], time[i])
+            current[slot[i]] = n
+            n += 1
+        step_of[i] = current[slot[i]]
+        second = np.uint32(min(max(time[i] // 1000, 0), 4_294_967_295))
+        new[i] = _remember(history, r, item[i], second, weight[i], action[i])
+        if weight[i] > 0:  # what was taken back or disliked leads nowhere
+            _continue_step(present, r, item[i], action[i], not new[i])
+    return n

@@ -11,10 +11,25 @@ import numpy.typing as npt
 from stream.config import ProfileSettings
 from stream.errors import FormatError
 from stream.hashing import hash_text
+from stream.steps import RECENT
 
-FORMAT = 1  # of the row; a change of the layout is a new number
+FORMAT = 2  # of the row; a change of the layout is a new number
 
 Rows = npt.NDArray[np.void]
+
+# What ``follow_steps`` changes, in its order.
+HISTORY_COLUMNS = (
+    "history_item",
+    "history_time",
+    "history_weight",
+    "history_count",
+    "history_action",
+    "history_gap",
+)
+PRESENT_COLUMNS = (
+    "step_time", "session_item", "steps", "step_size", "step_repeats", "session_steps", "repeats", "basket", "pace",
+    "recent_item", "recent_action",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -22,7 +37,7 @@ class RowLayout:
     """What a row holds, and the values by which a reader knows that it may be read.
 
     A row is one element of a packed little-endian structured array, so that writing a row to the changelog,
-    and reading it back, copies bytes and nothing else. 2.3 KB at 384 dimensions with default settings.
+    and reading it back, copies bytes and nothing else. 2.4 KB at 384 dimensions with default settings.
     """
 
     dimensions: int
@@ -64,7 +79,16 @@ class RowLayout:
                 ("list_time", "<i8"),  # ms, when the log took in the event it was made for; 0: no list yet
                 ("cluster", "<i8"),  # -1: none
                 ("updates", "<i8"),  # the model's clock of updates when the row last changed; -1: never
+                ("step_time", "<i8"),  # ms, of the last step
+                ("session_item", "<u8"),  # first of the current session, 0: none
                 ("events", "<u4"),  # taken in, ever
+                ("steps", "<u4"),  # ever
+                ("step_size", "<u2"),  # events of the last step
+                ("step_repeats", "<u2"),  # of these, with an item that the user knew
+                ("session_steps", "<u2"),  # in the current session
+                ("repeats", "<f4"),  # share of repeats in a step, summed with decay over steps
+                ("basket", "<f4"),  # events in a step, summed likewise
+                ("pace", "<f4"),  # log(1 + s) between steps, summed likewise
                 ("user_seq", "<u4"),  # lists published, ever
                 ("mass", "<f4"),  # sum of |w|, decayed to `time`
                 ("taste", "<f4"),  # sum of w, decayed to `time`; above 0: more liked than taken back
@@ -73,6 +97,17 @@ class RowLayout:
                 ("history_weight", "<i2", h),  # sum of w in hundredths: integers add up in any order
                 ("history_count", "<u2", h),
                 ("history_action", "<u2", h),  # of the newest event
+                (
+                    "history_gap",
+                    "u1",
+                    h,
+                ),  # between the two newest events, as ``gap_code`` has it; 0: only one
+                (
+                    "recent_item",
+                    "<u8",
+                    (RECENT,),
+                ),  # last touched, repetitions included, newest first; 0: free
+                ("recent_action", "<u2", (RECENT,)),
                 ("event_id", "<u8", (self.event_ids,)),  # 0: free
                 ("list_item", "<u8", k),  # last published, 0: free
                 ("list_source", "u1", k),

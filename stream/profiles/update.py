@@ -10,8 +10,10 @@ import numpy.typing as npt
 from stream.config import ProfileSettings
 from stream.events.batch import EventBatch
 from stream.hashing import mix
-from stream.profiles.kernels import WEIGHT_UNIT, add_vectors, known_events, remember_items
+from stream.profiles.kernels import WEIGHT_UNIT, add_vectors, follow_steps, known_events
+from stream.profiles.layout import HISTORY_COLUMNS, PRESENT_COLUMNS
 from stream.profiles.table import ProfileTable
+from stream.steps import CONTEXTS, WINDOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,27 +99,48 @@ def learn_vectors(
     table.rows["session"][rows] = batch.session[touched.last_event]
 
 
-def learn_history(
-    batch: EventBatch, touched: Touched, table: ProfileTable, depth: int
-) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
-    """Put the batch's items into the histories.
+@dataclass(frozen=True, slots=True)
+class History:
+    """What a batch's n events were to their users: s steps, and what was known before each."""
 
-    Returns what stood in them before each event, uint64 (n, depth) newest first, 0 for none, and bool (n,):
-    whether the event's item was new to its user.
-    """
-    context = np.zeros((len(batch), depth), np.uint64)
-    rows = table.rows
-    new = remember_items(
+    new: npt.NDArray[np.bool_]  # (n,) whether the event's item was new to its user
+    step: npt.NDArray[
+        np.int32
+    ]  # (n,) which of the steps, in order of their first events; -1: no item, or only shown
+    time: npt.NDArray[np.int64]  # (s,) ms
+    flags: npt.NDArray[np.uint8]  # (s,) see ``stream.steps``
+    gap: npt.NDArray[np.float32]  # (s,) s since the user's step before, 0 for the first
+    keys: npt.NDArray[np.uint64]  # (s, CONTEXTS) of contexts
+    window: npt.NDArray[np.uint64]  # (s, WINDOW) items liked before, newest first, 0 for no more
+    lag: npt.NDArray[np.uint8]  # (s, WINDOW) how many steps ago each was touched last
+
+
+def learn_history(batch: EventBatch, touched: Touched, table: ProfileTable) -> History:
+    """Put the batch's items into the histories, and say what stood in them before each step."""
+    n, rows = len(batch), table.rows
+    new, step = np.empty(n, np.bool_), np.empty(n, np.int32)
+    opened = (
+        np.empty(n, np.int64),
+        np.empty(n, np.uint8),
+        np.empty(n, np.float32),
+        np.empty((n, CONTEXTS), np.uint64),
+        np.zeros((n, WINDOW), np.uint64),
+        np.zeros((n, WINDOW), np.uint8),
+    )
+    steps = follow_steps(
         touched.rows[touched.slot],
+        touched.slot,
         batch.item,
-        np.clip(batch.time // 1000, 0, 2**32 - 1).astype(np.uint32),
+        batch.time,
         np.rint(batch.weight * WEIGHT_UNIT).astype(np.int32),
         batch.action,
-        rows["history_item"],
-        rows["history_time"],
-        rows["history_weight"],
-        rows["history_count"],
-        rows["history_action"],
-        context,
+        batch.user,
+        tuple(rows[name] for name in HISTORY_COLUMNS),
+        tuple(rows[name] for name in PRESENT_COLUMNS),
+        opened,
+        new,
+        step,
     )
-    return context, new
+    time, flags, gap, keys, window, lag = opened
+    some = slice(steps)
+    return History(new, step, time[some], flags[some], gap[some], keys[some], window[some], lag[some])

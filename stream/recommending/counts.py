@@ -1,4 +1,4 @@
-"""What is counted of items: how often, in which cluster, after which other."""
+"""What is counted of items: everything that lists are made from, save what the learner trains."""
 
 from __future__ import annotations
 
@@ -7,72 +7,69 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from stream.clustering.lineage import LineageEvent
 from stream.config import RecommendingSettings
 from stream.hashing import HashIndex
-from stream.recommending.gathering import LAG_DECAY
-from stream.recommending.tables import Growth, NeighbourTable, heaviest
+from stream.recommending.contexts import ContextTable
+from stream.recommending.pairs import Pairs
+from stream.recommending.popularity import Popularity
+from stream.recommending.repeats import RepeatTable
+from stream.recommending.tables import Floats, Growth, NeighbourTable, grown
+from stream.steps import FIRST_OF_USER, Steps
 
-# Charts are sorted out anew after so many events: sorting costs a millisecond, and a list is hardly worse for
-# counts that are this much behind.
+# Charts of clusters are sorted out anew after so many events: sorting costs a millisecond, and a list is hardly worse
+# for counts that are this much behind.
 SORT_EVERY = 256
-# What was touched after another item also says something of the reverse, but less.
-BACKWARDS = 0.5
-
-Rows32 = npt.NDArray[np.int32]
-Floats = npt.NDArray[np.float32]
+# What a step leaves of the log's means over all steps: they speak of the last thousand or so.
+LOG_HABIT = 0.999
 
 
 @dataclass(frozen=True, slots=True)
-class Charts:
-    """The heaviest items with their shares of all counts, best first; rows of items, -1 where there are no more."""
+class Trending:
+    """The heaviest items of each cluster with their shares, best first; rows of items, -1 where there are no more."""
 
-    popular: Rows32  # (half-lives, p)
-    popular_share: Floats  # (half-lives, p)
-    trending: Rows32  # (cluster ids, t)
-    trending_share: Floats  # (cluster ids, t)
+    item: npt.NDArray[np.int32]  # (cluster ids, t)
+    share: Floats  # (cluster ids, t)
 
 
-class Popularity:
-    """How often items are taken, with one half-life, in events."""
+class ItemLives:
+    """By item row: when it was taken first and last, by the clock of events; how often, and by who knew it."""
 
-    def __init__(self, half_life: float) -> None:
-        self.half_life = half_life
-        self._growth = Growth(half_life)
-        self.counts = np.zeros(0, np.float32)  # by item row
-        self.total = 0.0
+    def __init__(self) -> None:
+        self.first = np.zeros(0, np.int64)
+        self.last = np.zeros(0, np.int64)
+        self.taken = np.zeros(0, np.float32)
+        self.again = np.zeros(0, np.float32)
 
     def reserve(self, rows: int) -> None:
         """Have room for ``rows`` items."""
-        if rows > len(self.counts):
-            grown = np.zeros(max(rows, 2 * len(self.counts)), np.float32)
-            grown[: len(self.counts)] = self.counts
-            self.counts = grown
+        self.first, self.last, self.taken, self.again = (
+            grown(array, rows) for array in (self.first, self.last, self.taken, self.again)
+        )
 
-    def count(self, items: npt.NDArray[np.int64], weights: Floats) -> None:
-        """Count ``items`` (e,) with ``weights`` (e,)."""
-        weighted = weights * np.float32(self._growth.now)
-        np.add.at(self.counts, items, weighted)
-        self.total += float(weighted.sum())
+    def arrays(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats, Floats]:
+        """Give what kernels take."""
+        return self.first, self.last, self.taken, self.again
 
-    def advance(self, clock: int) -> None:
-        """Move to ``clock``, in events."""
-        factor = self._growth.advance(clock)
-        if factor != 1.0:
-            self.counts *= np.float32(factor)
-            self.total *= factor
+    def count(self, items: npt.NDArray[np.int64], new: npt.NDArray[np.bool_], clock: int) -> None:
+        """Count e events, taken at ``clock``."""
+        _live(self.first, self.last, self.taken, self.again, items, new, clock)
 
 
 class ItemCounts:
     """Decayed counts over item rows; equal ones are ordered by the items' hashes, for rows differ between processes."""
 
     def __init__(self, settings: RecommendingSettings, chart_length: int) -> None:
-        self._chart_length = chart_length  # of the popular ones
         self._trending_length = settings.candidates
         self._growth = Growth(settings.half_life)
-        self.popularity = [Popularity(half_life) for half_life in settings.popular_half_lives]
-        self.covisits = NeighbourTable(settings.neighbours)
+        self.popularity = Popularity(settings, chart_length)
+        self.lives = ItemLives()
+        self.pairs = Pairs(settings.neighbours)
+        self.contexts = ContextTable(settings.context_rows, settings.neighbours)
+        self.repeats = RepeatTable()
+        self.habits = np.zeros(3)  # of the log: share of repeats in a step, log(1 + s) between steps, weight
         self.trending = NeighbourTable(settings.trending)  # rows are cluster ids
         self._next_sort = (
             1  # on the clock; a young log's charts are sorted often, so that first users get lists
@@ -83,26 +80,27 @@ class ItemCounts:
         self,
         items: npt.NDArray[np.int64],
         weights: Floats,
-        clusters: npt.NDArray[np.int64],
-        context: npt.NDArray[np.int64],
-        keys: npt.NDArray[np.uint64],
+        new: npt.NDArray[np.bool_],
+        steps: Steps,
+        window: npt.NDArray[np.int64],
+        index: HashIndex,
+        clock: int,
     ) -> None:
-        """Count e events.
+        """Count e events of s ``steps``, at ``clock``.
 
-        ``items`` (e,) are rows, ``weights`` (e,), ``clusters`` (e,) the users' or -1, ``context`` (e, C) the
-        rows that the user touched before, newest first, -1 for none; ``keys`` (rows,) are the items' hashes.
+        ``items`` (e,) are rows, ``weights`` (e,), ``new`` (e,) to their users; ``window`` (w,) the rows of the
+        steps' windows; ``steps.cluster`` are clusters as of now.
         """
+        keys, now = index.keys, self._growth.now
         self._reserve(len(keys))
-        for popularity in self.popularity:
-            popularity.count(items, weights)
-        now = np.float32(self._growth.now)
-        self.trending.reserve(int(clusters.max(initial=-1)) + 1)
-        self.trending.add(clusters, items, weights * now)
-        depth = context.shape[1]
-        after, before = np.repeat(items, depth), context.ravel()
-        lag = np.tile(LAG_DECAY ** np.arange(depth, dtype=np.float32) * now, len(items))
-        self.covisits.add(before, after, lag)
-        self.covisits.add(np.where(before >= 0, after, -1), before, lag * np.float32(BACKWARDS))
+        self.popularity.count(items, weights, new, np.repeat(steps.flags, steps.size), keys)
+        self.lives.count(items, new, clock)
+        self.trending.reserve(int(steps.cluster.max(initial=-1)) + 1)
+        clusters = np.repeat(steps.cluster, steps.size).astype(np.int64)
+        self.trending.add(clusters, items, weights * np.float32(now))
+        self.pairs.count(steps, items, window, now)
+        self.contexts.count(steps.keys, steps.size, items, now)
+        self._learn_habits(steps, new)
 
     def inherit(self, events: Sequence[LineageEvent]) -> None:
         """Hand on what is trending: to the newborn its parents' counts, to an heir those of who is gone."""
@@ -113,14 +111,13 @@ class ItemCounts:
                 self.trending.copy(event.cluster, event.heir)
                 self.trending.clear(event.cluster)
 
-    def advance(self, clock: int, keys: npt.NDArray[np.uint64]) -> None:
-        """Move to ``clock``, in events; older counts fade, and charts are sorted out when it is time."""
-        for popularity in self.popularity:
-            popularity.advance(clock)
+    def advance(self, clock: int, time: int, keys: npt.NDArray[np.uint64]) -> None:
+        """Move to ``clock``, in events, and ``time``, in ms; older counts fade, and charts are sorted out anew."""
+        self.popularity.advance(clock, time)
         factor = self._growth.advance(clock)
         if factor != 1.0:
-            self.covisits.scale(factor)
-            self.trending.scale(factor)
+            for table in (self.pairs, self.contexts, self.trending):
+                table.scale(factor)
         if clock >= self._next_sort:
             self.charts = self._sort(keys)
             self._next_sort = clock + min(SORT_EVERY, clock)
@@ -130,35 +127,39 @@ class ItemCounts:
         """The weight of a pair counted now."""
         return self._growth.now
 
-    def counts_of(self, index: HashIndex) -> Floats:
-        """Counts at the longest half-life by item row, (len(index),)."""
-        counts = np.zeros(len(index), np.float32)
-        longest = max(self.popularity, key=lambda popularity: popularity.half_life).counts[: len(index)]
-        counts[: len(longest)] = longest
-        return counts
-
-    def popular_shares(self) -> tuple[tuple[Floats, ...], Floats]:
-        """Counts by half-life, each (rows,), and what makes shares of them, (half-lives,)."""
-        totals = np.array([popularity.total or 1.0 for popularity in self.popularity])
-        return tuple(p.counts for p in self.popularity), (1 / totals).astype(np.float32)
+    def _learn_habits(self, steps: Steps, new: npt.NDArray[np.bool_]) -> None:
+        known = steps.flags & FIRST_OF_USER == 0
+        if not known.any():
+            return
+        start = np.concatenate([[0], np.cumsum(steps.size)[:-1]])
+        repeats = np.add.reduceat((~new).astype(np.float64), start) / steps.size
+        means = np.array([repeats[known].mean(), np.log1p(steps.gap[known]).mean(), 1.0])
+        left = LOG_HABIT ** int(known.sum())
+        self.habits = self.habits * left + means * (1 - left)
 
     def _reserve(self, rows: int) -> None:
-        self.covisits.reserve(rows)
-        for popularity in self.popularity:
-            popularity.reserve(rows)
+        self.popularity.reserve(rows)
+        self.lives.reserve(rows)
+        self.pairs.reserve(rows)
 
-    def _sort(self, keys: npt.NDArray[np.uint64]) -> Charts:
-        popular = np.full((len(self.popularity), self._chart_length), -1, np.int32)
-        share = np.zeros(popular.shape, np.float32)
-        for p, popularity in enumerate(self.popularity):
-            items = heaviest(popularity.counts, self._chart_length, keys)
-            popular[p, : len(items)] = items
-            share[p, : len(items)] = popularity.counts[items] / np.float32(popularity.total or 1.0)
+    def _sort(self, keys: npt.NDArray[np.uint64]) -> Trending:
         clusters = len(self.trending.totals)
-        trending = np.full((clusters, self._trending_length), -1, np.int32)
-        trending_share = np.zeros((clusters, self._trending_length), np.float32)
+        item = np.full((clusters, self._trending_length), -1, np.int32)
+        share = np.zeros((clusters, self._trending_length), np.float32)
         for cluster in np.flatnonzero(self.trending.totals > 0).tolist():
             rows, counts = self.trending.heaviest(cluster, self._trending_length, keys)
-            trending[cluster, : len(rows)] = rows
-            trending_share[cluster, : len(rows)] = counts / self.trending.totals[cluster]
-        return Charts(popular, share, trending, trending_share)
+            item[cluster, : len(rows)] = rows
+            share[cluster, : len(rows)] = counts / self.trending.totals[cluster]
+        return Trending(item, share)
+
+
+@njit(cache=True)
+def _live(first, last, taken, again, items, new, clock):  # type: ignore[no-untyped-def]
+    for e in range(len(items)):
+        i = items[e]
+        if taken[i] == 0:
+            first[i] = clock
+        last[i] = clock
+        taken[i] += 1
+        if not new[e]:
+            again[i] += 1

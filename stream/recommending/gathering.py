@@ -1,135 +1,111 @@
-"""Candidates of one user: which items the sources propose, with what share each, and what speaks for them."""
+"""Candidates of one user: which items the sources propose, and with what share each."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-# Sources come in this order: popular, once per half-life, then these.
-TRENDING, COVISITATION, CONTENT = 0, 1, 2
-# Columns behind those of the sources: the heaviest single count behind a co-visitation, and what the newest
-# item says.
-HEAVIEST, NEWEST = 0, 1
-EXTRA = 2
-# Weight of a user's items by how long ago they were touched, from the newest on: the tenth last counts an
-# eighth.
-LAG_DECAY = np.float32(0.8)
-# Counts that an item must have seen follow it before half of what it says of its successors is believed:
-# fewer, and a single event outweighs all that is popular; more, and rare items never speak.
-EVIDENCE = 5.0
-# Temperature of the softmax over cosines in a shortlist: cosines of a good and of a middling match differ by
-# about .1 to .2; lower trusts the nearest item alone, higher makes every item alike.
-TEMPERATURE = np.float32(0.08)
+from stream.recommending.repeats import cell
+from stream.recommending.sources import REPEATS
+
+# Places of ``place``: free, barred; else the candidate's.
+FREE, BARRED = -1, -2
 
 
 @njit(cache=True)
-def capacity(views, covisits, history):  # type: ignore[no-untyped-def]
+def capacity(charts, proposals, own):  # type: ignore[no-untyped-def]
     """Count the most candidates that ``gather`` can give."""
-    popular, _, trending, _, content = views
-    return popular.size + trending.shape[1] + content.shape[1] + history.shape[1] * covisits[0].shape[1]
+    cap = charts[0].size + own[0].shape[1]
+    for item, _, _ in proposals:
+        cap += item.shape[1] * item.shape[2]
+    return cap
 
 
 @njit(cache=True, inline="always")
-def _offer(row, source, share, place, items, shares, n):  # type: ignore[no-untyped-def]
-    """Give candidate ``row`` a source's share; returns how many there are. place: -1 free, -2 barred."""
-    at = place[row]
-    if at == -2:
-        return n
-    if at < 0:
-        at = n
-        n += 1
-        place[row] = at
-        items[at] = row
-        for s in range(shares.shape[1]):
-            shares[at, s] = 0
-    shares[at, source] += share
-    return n
+def _nominate(row, counts, scale, place, items, shares, own_at, n):  # type: ignore[no-untyped-def]
+    """Make ``row`` the candidate ``n``, with the shares that it has in what is popular."""
+    place[row] = n
+    items[n] = row
+    own_at[n] = -1
+    popular = len(scale)
+    if row < len(counts):
+        for p in range(popular):
+            shares[n, p] = counts[row, p] * scale[p]
+    else:
+        shares[n, :popular] = 0
+    shares[n, popular:] = 0
 
 
-@njit(cache=True, fastmath=True)
-def _charts(cluster, views, place, items, shares, n):  # type: ignore[no-untyped-def]
-    popular, popular_share, trending, trending_share, _ = views
-    halves = len(popular)
-    for p in range(halves):
-        for q in range(popular.shape[1]):
-            if popular[p, q] < 0:
-                break
-            n = _offer(popular[p, q], p, popular_share[p, q], place, items, shares, n)
-    if 0 <= cluster < len(trending):
-        for q in range(trending.shape[1]):
-            if trending[cluster, q] < 0:
-                break
-            row, share = trending[cluster, q], trending_share[cluster, q]
-            n = _offer(row, halves + TRENDING, share, place, items, shares, n)
-    return n
-
-
-@njit(cache=True, fastmath=True)
-def _followers(history, covisits, source, place, items, shares, n):  # type: ignore[no-untyped-def]
-    ids, counts, totals, now = covisits
+@njit(cache=True)
+def _own(u, own, rates, available, charts, place, items, shares, own_at):  # type: ignore[no-untyped-def]
+    """Nominate the user's own items; their shares are the rates of their classes, made to sum to 1."""
+    item, count, lag, idle, _ = own
+    _, _, counts, scale = charts
+    n = 0
     total = np.float32(0)
-    lag = np.float32(1)
-    for q in range(len(history)):
-        if history[q] >= 0:
-            total += lag
-            lag *= LAG_DECAY
-    extra = shares.shape[1] - EXTRA
-    lag = np.float32(1)
-    for q in range(len(history)):
-        r = history[q]
-        if r < 0:
+    column = len(scale) + REPEATS
+    for h in range(item.shape[1]):
+        row = item[u, h]
+        if row < 0 or place[row] == BARRED or not available[row]:
             continue
-        if r < len(totals) and totals[r] > 0:
-            scale = 1 / (totals[r] + np.float32(EVIDENCE) * now)
-            for w in range(ids.shape[1]):
-                row = ids[r, w]
-                if row < 0:
-                    continue
-                share = scale * counts[r, w]
-                n = _offer(row, source, share * lag / total, place, items, shares, n)
-                at = place[row]
-                if at >= 0:
-                    shares[at, extra + HEAVIEST] = max(shares[at, extra + HEAVIEST], counts[r, w] / now)
-                    if lag == 1:
-                        shares[at, extra + NEWEST] += share
-        lag *= LAG_DECAY
-    return n
-
-
-@njit(cache=True, fastmath=True)
-def _alike(cluster, vector, content, item_vectors, source, place, items, shares, n):  # type: ignore[no-untyped-def]
-    if cluster < 0 or cluster >= len(content):
-        return n
-    sims = np.empty(content.shape[1], np.float32)
-    norm = np.float32(0)
-    for q in range(content.shape[1]):
-        r = content[cluster, q]
-        if r < 0:
-            break
-        dot = np.float32(0)
-        for j in range(len(vector)):
-            dot += vector[j] * item_vectors[r, j]
-        sims[q] = np.exp((dot - 1) / TEMPERATURE)
-        norm += sims[q]
-    for q in range(content.shape[1]):
-        r = content[cluster, q]
-        if r < 0:
-            break
-        n = _offer(r, source, sims[q] / norm, place, items, shares, n)
+        _nominate(row, counts, scale, place, items, shares, own_at, n)
+        own_at[n] = h
+        shares[n, column] = rates[cell(count[u, h], lag[u, h], idle[u, h])]
+        total += shares[n, column]
+        n += 1
+    for c in range(n):
+        shares[c, column] /= total
     return n
 
 
 @njit(cache=True)
-def gather(history, cluster, vector, views, item_vectors, covisits, place, items, shares):  # type: ignore[no-untyped-def]
-    """Collect one user's candidates.
+def _chart(charts, available, place, items, shares, own_at, n):  # type: ignore[no-untyped-def]
+    """Nominate of each chart the best ``take`` that the user has not had."""
+    chart, take, counts, scale = charts
+    for p in range(len(chart)):
+        taken = 0
+        for row in chart[p]:
+            if row < 0 or taken == take[p]:
+                break
+            if place[row] == BARRED or not available[row]:
+                continue
+            if place[row] == FREE:
+                _nominate(row, counts, scale, place, items, shares, own_at, n)
+                n += 1
+            elif own_at[place[row]] >= 0:
+                continue
+            taken += 1
+    return n
 
-    ``history`` int32 (R,) item rows, newest first, -1 none; ``cluster`` row of the cluster views or -1;
-    ``vector`` float32 (d,) unit or zeros. ``views`` are the charts' arrays and the content shortlists;
-    ``covisits`` is (ids, counts, totals, the weight of a count made now). ``place`` int32 (items,) is
-    scratch: -2 where an item is barred, else -1; it comes back with candidates in it, for the caller to
-    clear. Fills ``items`` int32 (cap,) and ``shares`` float32 (cap, sources + EXTRA); returns how many.
+
+@njit(cache=True)
+def gather(u, own, rates, charts, proposals, first, available, place, items, shares, own_at):  # type: ignore[no-untyped-def]
+    """Collect the candidates of user ``u``.
+
+    ``own`` are (item rows int32, counts, steps ago, s ago, usual s between; each (m, H)), -1 none; ``rates`` float32
+    (CELLS,). ``charts`` are (rows int32 (P, L), how many to take (P,), counts float32 (rows, P), what makes shares of
+    them (P,)). ``proposals`` are ``Proposals.arrays()`` of the sources, each from its column
+    ``first`` on. ``place`` int32 (items,) is scratch: BARRED or FREE; it comes back with candidates in it, for the
+    caller to clear. Fills ``items`` int32 (cap,), ``shares`` float32 (cap, columns), and ``own_at`` int32 (cap,): the
+    place in the user's history, or -1; returns how many.
     """
-    halves = len(views[0])
-    n = _charts(cluster, views, place, items, shares, 0)
-    n = _followers(history, covisits, halves + COVISITATION, place, items, shares, n)
-    return _alike(cluster, vector, views[4], item_vectors, halves + CONTENT, place, items, shares, n)
+    n = _own(u, own, rates, available, charts, place, items, shares, own_at)
+    n = _chart(charts, available, place, items, shares, own_at, n)
+    _, _, counts, scale = charts
+    for p in range(len(proposals)):
+        item, share, length = proposals[p]
+        for b in range(item.shape[1]):
+            column = first[p] + b
+            for q in range(length[u, b]):
+                row = item[u, b, q]
+                at = place[row]
+                if at == BARRED:
+                    continue
+                if at == FREE:
+                    if not available[row]:
+                        continue
+                    _nominate(row, counts, scale, place, items, shares, own_at, n)
+                    at = n
+                    n += 1
+                shares[at, column] += share[u, b, q]
+    return n

@@ -5,23 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from stream.recommending.gathering import EXTRA, HEAVIEST, NEWEST, capacity, gather
+from stream.recommending.features import MIXED, MORE_FEATURES, describe
+from stream.recommending.gathering import BARRED, FREE, capacity, gather
 
-# Candidates that the ranker sees, the best by the sources' mixture: ranking costs 0.1 microseconds each.
-PRUNE = 64
-# Features besides the log shares of the sources: mixture, heaviest count, newest item's share, cosine,
-# history, cluster.
-MORE_FEATURES = 6
+# Candidates that the ranker sees, the best by the sources' mixture: describing and ranking costs 0.2 microseconds each.
+PRUNE = 128
 # Units of the ranker's hidden layer: 16 tell situations apart (thin and long histories, strong and weak evidence);
 # twice as many gain little and cost half a list's time.
 HIDDEN = 16
-LEAST_SHARE = np.float32(1e-6)  # stands for "not proposed"; its logarithm is the scale's lower end
-
-
-@njit(cache=True, inline="always")
-def _scaled_log(share):  # type: ignore[no-untyped-def]
-    """Scale a share's logarithm from -2, none, to 2, all: networks learn badly from unequal features."""
-    return (np.log(max(share, LEAST_SHARE)) + np.float32(6.9)) / np.float32(3.45)
+# Features are held within so many standard deviations: one that is far out would drown all others.
+FAR_OUT = np.float32(5)
 
 
 @njit(cache=True, fastmath=True)
@@ -34,20 +27,16 @@ def _mix(shares, weights, n, mixed):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _prune(items, mixed, n, available, most, chosen):  # type: ignore[no-untyped-def]
-    """Put the ``most`` available candidates that the mixture likes best into ``chosen``; returns how many."""
-    m = 0
+def _prune(mixed, n, most, chosen):  # type: ignore[no-untyped-def]
+    """Put the ``most`` candidates that the mixture likes best into ``chosen``; returns how many."""
     for c in range(n):
-        if available[items[c]]:
-            chosen[m] = c
-            m += 1
-    if m <= most:
-        return m
-    least = -np.partition(-mixed[chosen[:m]], most - 1)[most - 1]
-    equals = most - (mixed[chosen[:m]] > least).sum()  # so many of those at the cut have room
+        chosen[c] = c
+    if n <= most:
+        return n
+    least = -np.partition(-mixed[:n], most - 1)[most - 1]
+    equals = most - (mixed[:n] > least).sum()  # so many of those at the cut have room
     kept = 0
-    for q in range(m):
-        c = chosen[q]
+    for c in range(n):
         if mixed[c] == least:
             equals -= 1
         if mixed[c] > least or (mixed[c] == least and equals >= 0):
@@ -57,41 +46,33 @@ def _prune(items, mixed, n, available, most, chosen):  # type: ignore[no-untyped
 
 
 @njit(cache=True, fastmath=True)
-def _describe(items, shares, mixed, chosen, m, popularity, item_vectors, person, out):  # type: ignore[no-untyped-def]
-    """Write the features of the chosen candidates into ``out`` float32 (m, F)."""
-    vector, length, cluster = person
-    counts, scale = popularity
-    sources = shares.shape[1] - EXTRA
-    known = np.float32(1 if cluster >= 0 else -1)
-    past = np.log1p(np.float32(length)) / 2 - 1
-    for q in range(m):
-        c = chosen[q]
-        row = items[c]
-        for s in range(sources):
-            out[q, s] = _scaled_log(shares[c, s])
-        for p in range(len(counts)):
-            out[q, p] = _scaled_log(counts[p][row] * scale[p]) if row < len(counts[p]) else np.float32(-2)
-        dot = np.float32(0)
-        for j in range(len(vector)):
-            dot += vector[j] * item_vectors[row, j]
-        out[q, sources] = _scaled_log(mixed[c])
-        out[q, sources + 1] = np.log1p(shares[c, sources + HEAVIEST]) / 2
-        out[q, sources + 2] = _scaled_log(shares[c, sources + NEWEST])
-        out[q, sources + 3] = 3 * dot
-        out[q, sources + 4] = past
-        out[q, sources + 5] = known
+def situate(situation, ranker, hidden):  # type: ignore[no-untyped-def]
+    """Write into ``hidden`` (HIDDEN,) what the situation (S,), the same for a whole list, gives to each unit."""
+    _, _, _, _, _, S, b, _, mean, scale = ranker
+    for h in range(HIDDEN):
+        hidden[h] = b[h]
+    for f in range(len(situation)):
+        x = min(FAR_OUT, max(-FAR_OUT, (situation[f] - mean[f]) * scale[f]))
+        for h in range(HIDDEN):
+            hidden[h] += x * S[f, h]
 
 
 @njit(cache=True, fastmath=True)
-def score_features(X, m, ranker, out):  # type: ignore[no-untyped-def]
-    """Score the first ``m`` rows of ``X`` (cap, F): a linear part beside a layer of rectified units."""
-    linear, W, b, v = ranker
+def score_features(X, m, prior, situated, ranker, out):  # type: ignore[no-untyped-def]
+    """Score the first ``m`` rows of ``X`` (cap, F), which is changed: a linear part beside a layer of rectified units.
+
+    ``prior`` is the feature that also counts by itself, as it is; ``situated`` (HIDDEN,) is from ``situate``.
+    """
+    gain, mean, scale, linear, W, _, _, v, _, _ = ranker
     hidden = np.empty(HIDDEN, np.float32)
+    features = len(linear)
     for q in range(m):
-        score = np.float32(0)
+        score = gain[0] * X[q, prior]
+        for f in range(features):
+            X[q, f] = min(FAR_OUT, max(-FAR_OUT, (X[q, f] - mean[f]) * scale[f]))
         for h in range(HIDDEN):
-            hidden[h] = b[h]
-        for f in range(len(linear)):
+            hidden[h] = situated[h]
+        for f in range(features):
             x = X[q, f]
             score += linear[f] * x
             for h in range(HIDDEN):  # a constant, so that it becomes one vector instruction
@@ -136,27 +117,28 @@ def _leading_source(shares, weights, c):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _bar(seen, place):  # type: ignore[no-untyped-def]
-    for q in range(len(seen)):
-        if seen[q] >= 0:
-            place[seen[q]] = -2
+    for row in seen:
+        if row >= 0:
+            place[row] = BARRED
 
 
 @njit(cache=True)
 def _clear(seen, items, n, place):  # type: ignore[no-untyped-def]
-    for q in range(len(seen)):
-        if seen[q] >= 0:
-            place[seen[q]] = -1
+    for row in seen:
+        if row >= 0:
+            place[row] = FREE
     for c in range(n):
-        place[items[c]] = -1
+        place[items[c]] = FREE
 
 
 @njit(cache=True)
-def _scratch(rows, cap, sources):  # type: ignore[no-untyped-def]
-    """Room for one user's candidates, used again for the next: ``gather``'s three arrays, mixture, places chosen."""
+def _scratch(rows, cap, columns):  # type: ignore[no-untyped-def]
+    """Room for one user's candidates, used again for the next: ``gather``'s four arrays, mixture, places chosen."""
     return (
-        np.full(rows, -1, np.int32),
+        np.full(rows, FREE, np.int32),
         np.empty(cap, np.int32),
-        np.empty((cap, sources + EXTRA), np.float32),
+        np.empty((cap, columns), np.float32),
+        np.empty(cap, np.int32),
         np.empty(cap, np.float32),
         np.empty(cap, np.int64),
     )
@@ -164,31 +146,32 @@ def _scratch(rows, cap, sources):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def make_lists(  # type: ignore[no-untyped-def]
-    history, seen, length, cluster, vectors, weights, views, popularity, item_vectors, covisits,
-    ranker, available, tie, out_item, out_score, out_source,
+    people, seen, situation, weights, charts, proposals, first, known, least, ranker, available, tie,
+    out_item, out_score, out_source,
 ):  # fmt: skip
     """Make the lists of m users.
 
-    ``history`` int32 (m, R) and ``seen`` int32 (m, H): item rows, -1 none; ``length`` int64 (m,) of the
-    history; ``cluster`` int64 (m,); ``vectors`` float32 (m, d); ``weights`` float32 (m, sources) of the
-    mixture; ``popularity`` (counts by half-life, what makes them shares); ``available`` bool and ``tie``
-    uint64 (items,). Fills ``out_item`` int32 (m, k) with item rows, best first, -1 where there are no more,
-    ``out_score`` float32, and ``out_source`` uint8: which source contributes most.
+    ``people`` and ``known`` are as ``describe`` has them, ``charts``, ``proposals`` and ``first`` as ``gather``.
+    ``seen`` int32 (m, H): item rows barred, -1 none; ``situation`` float32 (m, SITUATION); ``weights`` float32 (m,
+    columns) of the mixture; ``available`` bool and ``tie`` uint64 (items,). Fills ``out_item`` int32 (m, k) with
+    item rows, best first, -1 where there are no more, ``out_score`` float32, and ``out_source`` uint8: the column
+    that contributes most.
     """
-    sources = weights.shape[1]
-    cap = capacity(views, covisits, history)
-    place, items, shares, mixed, chosen = _scratch(len(available), cap, sources)
-    X = np.empty((PRUNE, sources + MORE_FEATURES), np.float32)
+    own, rates, columns = people[0], known[3], weights.shape[1]
+    cap = capacity(charts, proposals, own)
+    place, items, shares, own_at, mixed, chosen = _scratch(len(available), cap, columns)
+    X = np.empty((PRUNE, columns + MORE_FEATURES), np.float32)
     scores = np.empty(PRUNE, np.float32)
+    situated = np.empty(HIDDEN, np.float32)
     top = np.empty(out_item.shape[1], np.int64)
-    for u in range(len(history)):
+    for u in range(len(weights)):
         _bar(seen[u], place)
-        n = gather(history[u], cluster[u], vectors[u], views, item_vectors, covisits, place, items, shares)
+        n = gather(u, own, rates, charts, proposals, first, available, place, items, shares, own_at)
         _mix(shares, weights[u], n, mixed)
-        m = _prune(items, mixed, n, available, PRUNE, chosen)
-        person = vectors[u], length[u], cluster[u]
-        _describe(items, shares, mixed, chosen, m, popularity, item_vectors, person, X)
-        score_features(X, m, ranker, scores)
+        m = _prune(mixed, n, PRUNE, chosen)
+        describe(u, chosen, m, (items, shares, own_at), mixed, people, known, least, X)
+        situate(situation[u], ranker, situated)
+        score_features(X, m, columns + MIXED, situated, ranker, scores)
         listed = _best(items, chosen, scores, m, tie, top)
         out_item[u, :] = -1
         for q in range(listed):
@@ -200,89 +183,77 @@ def make_lists(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
+def _sample(mixed, is_target, own_at, n, most, chosen):  # type: ignore[no-untyped-def]
+    """Choose up to ``most`` candidates to learn from, of those that would be ranked in either kind of list.
+
+    Those are the PRUNE likeliest, and the PRUNE likeliest that are new to the user. Of them all that were taken, and of
+    the rest every so-manieth by likelihood, so that the ranker learns on what it will be asked.
+    """
+    order = np.argsort(-mixed[:n], kind="mergesort")
+    ranked = np.zeros(n, np.bool_)
+    new = 0
+    for q in range(n):
+        c = order[q]
+        if q < PRUNE or (own_at[c] < 0 and new < PRUNE):
+            ranked[q] = True
+        new += own_at[c] < 0
+    m, rest = 0, 0
+    for q in range(n):
+        if ranked[q] and is_target[order[q]] and m < most // 2:
+            chosen[m] = order[q]
+            m += 1
+            ranked[q] = False
+        rest += ranked[q]
+    room, seen = most - m, 0
+    for q in range(n):
+        if ranked[q] and not is_target[order[q]]:
+            if rest <= room or (seen + 1) * room // rest > seen * room // rest:
+                chosen[m] = order[q]
+                m += 1
+            seen += 1
+    return m
+
+
+@njit(cache=True)
 def sample_lists(  # type: ignore[no-untyped-def]
-    target, first, history, seen, length, cluster, vectors, weights, situations, views, popularity, item_vectors,
-    covisits, available, taught, features, hit, size,
+    target, bounds, people, weights, mixtures, charts, proposals, first, known, least, available, most,
+    taught, features, hit, size,
 ):  # fmt: skip
     """Draw up what might have been listed for m users just before they took something.
 
-    User u took the item rows ``target[first[u]:first[u + 1]]`` (int32); the rest is as in ``make_lists``, as
-    it was then. Adds to ``taught`` float32 (situations, sources) each source's responsibility for what was
-    taken, and fills ``features`` float32 (cap, F) and ``hit`` bool (cap,) with the pruned candidates of users
-    of whose items some are among them; ``size`` int32 (m,) says how many of each user. Returns how many in
-    all.
+    User u took the item rows ``target[bounds[u]:bounds[u + 1]]`` (int32), distinct ones; the rest is as in
+    ``make_lists``, as it was then, and nothing is barred. Adds to ``taught`` float32 (SITUATIONS, columns), in the row
+    ``mixtures[u]``, each column's responsibility for what was taken; fills ``features`` float32 (m * most, F) and
+    ``hit`` bool with ``most`` candidates of each user of whose items some are among them; ``size`` int32 (m,) says
+    how many of each user. Returns how many in all.
     """
-    sources = weights.shape[1]
-    cap = capacity(views, covisits, history)
-    place, items, shares, mixed, chosen = _scratch(len(available), cap, sources)
+    own, rates, columns = people[0], known[3], weights.shape[1]
+    cap = capacity(charts, proposals, own)
+    place, items, shares, own_at, mixed, _ = _scratch(len(available), cap, columns)
+    is_target = np.empty(cap, np.bool_)
+    chosen = np.empty(most, np.int64)
     at = 0
-    for u in range(len(history)):
+    for u in range(len(weights)):
         size[u] = 0
-        _bar(seen[u], place)
-        n = gather(history[u], cluster[u], vectors[u], views, item_vectors, covisits, place, items, shares)
+        n = gather(u, own, rates, charts, proposals, first, available, place, items, shares, own_at)
         _mix(shares, weights[u], n, mixed)
-        took = target[first[u] : first[u + 1]]
+        took = target[bounds[u] : bounds[u + 1]]
+        is_target[:n] = False
         for t in took:
             c = place[t]
             if c >= 0 and mixed[c] > 0:
-                for s in range(sources):
-                    taught[situations[u], s] += weights[u, s] * shares[c, s] / mixed[c]
-        _clear(seen[u], items, n, place)
-        most = features.shape[0] // len(history)
-        m = _prune(items, mixed, n, available, most, chosen)
-        X = features[at : at + m]
-        person = vectors[u], length[u], cluster[u]
-        _describe(items, shares, mixed, chosen, m, popularity, item_vectors, person, X)
-        hits = 0
+                is_target[c] = True
+                for s in range(columns):
+                    taught[mixtures[u], s] += weights[u, s] * shares[c, s] / mixed[c]
+        m = _sample(mixed, is_target, own_at, n, most, chosen)
+        hits = False
         for q in range(m):
-            hit[at + q] = False
-            for t in took:
-                if items[chosen[q]] == t:
-                    hit[at + q] = True
-                    hits += 1
+            hit[at + q] = is_target[chosen[q]]
+            hits |= hit[at + q]
         if hits:
+            X = features[at : at + m]
+            describe(u, chosen, m, (items, shares, own_at), mixed, people, known, least, X)
             size[u] = m
             at += m
+        _clear(target[:0], items, n, place)
     return at
-
-
-@njit(cache=True)
-def published_rank(rows, item, weight, list_item, history_item, popular, exclude_seen, rank, popular_rank):  # type: ignore[no-untyped-def]
-    """Find the item of each event in the list last published for its user, and in one of popular ones.
-
-    ``rows`` int64 (n,) in ``list_item`` uint64 (rows, k) and ``history_item`` uint64 (rows, H); ``popular``
-    uint64 (P,). The list of popular ones is the one that the user would have got, without what they have
-    seen. Fills ``rank`` and ``popular_rank`` int16 (n,): the place from 0, -1 for a miss, -2 where nothing is
-    scored (no list yet, no item, nothing liked).
-    """
-    k = list_item.shape[1]
-    for i in range(len(rows)):
-        rank[i] = popular_rank[i] = -2
-        r = rows[i]
-        if item[i] == 0 or weight[i] <= 0 or list_item[r, 0] == 0:
-            continue
-        rank[i] = popular_rank[i] = -1
-        for q in range(k):
-            if list_item[r, q] == item[i]:
-                rank[i] = q
-                break
-        skipped = 0
-        for q in range(len(popular)):
-            if q - skipped >= k:
-                break
-            seen = exclude_seen and _holds(history_item[r], popular[q])
-            skipped += seen
-            if popular[q] == item[i]:
-                if not seen:
-                    popular_rank[i] = q - skipped
-                break
-
-
-@njit(cache=True)
-def _holds(history, item):  # type: ignore[no-untyped-def]
-    for h in range(len(history)):
-        if history[h] == 0:
-            return False
-        if history[h] == item:
-            return True
-    return False

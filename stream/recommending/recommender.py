@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from stream.catalogue import Catalogue
-from stream.clustering.projection import Projection
 from stream.config import RecommendingSettings
 from stream.events.batch import EventBatch
+from stream.hashing import HashIndex
 from stream.model import Model
 from stream.profiles.layout import Rows
-from stream.recommending.kernels import MORE_FEATURES, make_lists, published_rank, sample_lists
+from stream.recommending.answers import Answers, published_rank
+from stream.recommending.content import Content
+from stream.recommending.features import MORE_FEATURES
+from stream.recommending.kernels import make_lists, sample_lists
 from stream.recommending.lessons import Lessons
 from stream.recommending.mixture import situation
+from stream.recommending.proposing import propose
 from stream.recommending.ranker import SampledLists
 from stream.recommending.readers import Readers
-from stream.recommending.tables import heaviest
+from stream.recommending.repeats import classes
+from stream.recommending.situations import describe_situation
+from stream.recommending.taught import Taught
 
-# Items per cluster that its users' own vectors choose from: what a cosine with each costs is what a list
-# costs.
-SHORTLIST = 256
-# Candidates that a sampled list keeps, the best by the sources' mixture: those that are hard to tell from
-# what was taken.
-SAMPLED_CANDIDATES = 64
+# Users whose lists are made in one go: what the sources propose to them stays in the processor's cache.
+AT_ONCE = 128
+# Candidates that a sampled list keeps: what was taken, and those that are hard to tell from it.
+SAMPLED_CANDIDATES = 80
+# Half-life, in events, of the popularity that contexts back off to, and that lists are measured against.
+MIDDLE = 4_000.0
 
 Rows32 = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
@@ -39,20 +46,7 @@ class Lists:
     score: Floats  # (m, k) the ranker's; a difference of 1 is a factor of e in likelihood
     source: npt.NDArray[
         np.uint8
-    ]  # (m, k) index into ``source_names``: which contributes most; one more: none does
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """How n events met the lists last published for their users.
-
-    Places from 0; -1: not in the list; -2: not asked, as there was no list, no item, or nothing liked.
-    """
-
-    rank: npt.NDArray[np.int16]  # (n,)
-    popular_rank: npt.NDArray[
-        np.int16
-    ]  # (n,) the same, had the list held what is popular and new to the user
+    ]  # (m, k) index into ``model.sources``: which contributes most; one more: none does
 
 
 class Recommender:
@@ -61,106 +55,89 @@ class Recommender:
     def __init__(self, settings: RecommendingSettings, catalogue: Catalogue) -> None:
         self.settings = settings
         self.catalogue = catalogue
-        self._item_vectors = np.zeros((0, 1), np.float32)
-        self._content = np.full((0, 1), -1, np.int32)
-        self._drawn_up: tuple[int, int] | None = None
-        self._projection: Projection | None = None  # in which the item vectors are
+        self.content = Content(catalogue)
 
     def refresh(self, model: Model) -> None:
-        """Draw up the shortlists again where the catalogue or the clusters have moved on."""
-        self.catalogue.reserve(len(model.index))
-        clusters = model.clusters
-        state = (self.catalogue.version, clusters.version)
-        if state == self._drawn_up or clusters.projection is None:
-            return
-        # The index may have grown by items that the catalogue does not know.
-        same_items = len(self._item_vectors) == len(self.catalogue.vectors)
-        same_space = clusters.projection is self._projection
-        if self._drawn_up is None or self._drawn_up[0] != state[0] or not (same_items and same_space):
-            self._item_vectors = clusters.project(self.catalogue.vectors)
-            self._projection = clusters.projection
-        self._drawn_up = state
-        ids, centres = clusters.reference
-        listable = self.catalogue.has_vector & self.catalogue.available
-        nearness = np.where(listable, centres @ self._item_vectors.T + np.float32(2), np.float32(0))
-        self._content = np.full((int(ids.max(initial=-1)) + 1, SHORTLIST), -1, np.int32)
-        for cluster, near in zip(ids.tolist(), nearness, strict=True):
-            top = heaviest(near, SHORTLIST, model.index.keys)
-            self._content[cluster, : len(top)] = top
+        """Draw up what is derived again where the catalogue or the clusters have moved on."""
+        self.content.refresh(model)
 
     def recommend(self, readers: Readers, model: Model, now: int) -> Lists:
-        """Lists for ``readers``; ``now`` in ms decides what is on offer already."""
+        """Lists for m ``readers``; ``now`` in ms: items available from later on are left out."""
         m, k = len(readers.cluster), self.settings.k
         out = Lists(np.full((m, k), -1, np.int32), np.zeros((m, k), np.float32), np.zeros((m, k), np.uint8))
-        make_lists(
-            readers.history,
-            readers.seen,
-            readers.length,
-            readers.cluster,
-            readers.vectors,
-            model.mixture.weights[situation(readers.length)],
-            self._views(model),
-            model.items.popular_shares(),
-            self._vectors_for(model),
-            self._covisits(model),
-            model.ranker.arrays(),
-            self._on_offer(now),
-            model.index.keys,
-            out.item,
-            out.score,
-            out.source,
-        )
+        view = _View(self, model, now)
+        weights = model.mixture.weights[situation(readers.length)]
+        ranker = model.ranker.arrays()
+        for start in range(0, m, AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            some = readers.select(part)
+            proposals, first, people, situations = view.of(some)
+            make_lists(
+                people,
+                some.seen,
+                situations,
+                weights[part],
+                view.charts,
+                proposals,
+                first,
+                view.known,
+                view.least,
+                ranker,
+                view.available,
+                model.index.keys,
+                out.item[part],
+                out.score[part],
+                out.source[part],
+            )
         # What nobody has taken is in a list only to fill it.
-        taken = np.append(model.items.counts_of(model.index), 0) > 0  # and -1, for no item, finds the last
-        out.source[
-            (out.item >= 0) & ~taken[out.item] & (out.source < len(self.settings.popular_half_lives))
-        ] = len(model.sources)
+        taken = np.append(view.taken(model.index), False)  # and -1, for no item, finds the last
+        filler = (out.item >= 0) & ~taken[out.item] & (out.source < model.columns.popular)
+        out.source[filler] = len(model.sources)
         return out
 
-    def sample(
-        self, lessons: Lessons, readers: Readers, model: Model, now: int
-    ) -> tuple[Floats, SampledLists]:
-        """What the sources had to do with what l ``readers`` took, and the lists they might have had before.
-
-        The first is float32 (situations, sources): responsibilities, summed.
-        """
-        users, sources = len(readers.cluster), len(model.sources)
-        taught = np.zeros_like(model.mixture.sums, np.float32)
+    def sample(self, lessons: Lessons, readers: Readers, model: Model, now: int) -> Taught:
+        """What the sources had to do with what l ``readers`` took, and the lists they might have had before."""
+        users, columns = len(readers.cluster), len(model.sources)
         if not users:
-            return taught, SampledLists.none(sources)
-        situations = situation(readers.length)
-        features = np.empty((users * SAMPLED_CANDIDATES, sources + MORE_FEATURES), np.float32)
+            return Taught.nothing(columns)
+        view = _View(self, model, now)
+        proposals, first, people, situations = view.of(readers)
+        mixtures = situation(readers.length)
+        responsibilities = np.zeros_like(model.mixture.sums, np.float32)
+        features = np.empty((users * SAMPLED_CANDIDATES, columns + MORE_FEATURES), np.float32)
         hit = np.empty(len(features), np.bool_)
         size = np.empty(users, np.int32)
         n = sample_lists(
             lessons.target,
-            lessons.first,
-            readers.history,
-            readers.seen,
-            readers.length,
-            readers.cluster,
-            readers.vectors,
-            model.mixture.weights[situations],
-            situations,
-            self._views(model),
-            model.items.popular_shares(),
-            self._vectors_for(model),
-            self._covisits(model),
-            self._on_offer(now),
-            taught,
+            lessons.bounds,
+            people,
+            model.mixture.weights[mixtures],
+            mixtures,
+            view.charts,
+            proposals,
+            first,
+            view.known,
+            view.least,
+            view.available,
+            SAMPLED_CANDIDATES,
+            responsibilities,
             features,
             hit,
             size,
         )
-        return taught, SampledLists(size[size > 0], features[:n].astype(np.float16), hit[:n].copy())
-
-    def _on_offer(self, now: int) -> npt.NDArray[np.bool_]:
-        return self.catalogue.available & (self.catalogue.available_from <= now)
+        lists = SampledLists(
+            size[size > 0],
+            situations[size > 0].astype(np.float16),
+            features[:n].astype(np.float16),
+            hit[:n].copy(),
+        )
+        own_class, taken = classes(people[0], lessons.target, lessons.bounds)
+        return Taught(responsibilities, own_class, taken, lists)
 
     def popular(self, model: Model) -> Rows32:
         """What lists are measured against: item rows by popularity at the middle half-life, best first."""
-        charts = model.items.charts.popular
-        chart: Rows32 = charts[len(charts) // 2]
+        popularity = model.items.popularity
+        chart: Rows32 = popularity.chart[popularity.column(MIDDLE)]
         return chart[chart >= 0]
 
     def score_published(
@@ -181,42 +158,59 @@ class Recommender:
         )
         return answers
 
-    def _fallback(self, popular: Rows32, model: Model) -> Rows32:
-        """``popular`` (half-lives, p), the last row filled up with items of the catalogue that nobody has taken yet.
+
+class _View:
+    """The model and the catalogue at one moment, as the kernels take them."""
+
+    def __init__(self, recommender: Recommender, model: Model, now: int) -> None:
+        settings, catalogue = recommender.settings, recommender.catalogue
+        self.model, self.content, self.settings = model, recommender.content, settings
+        self.available = catalogue.available & (catalogue.available_from <= now)
+        items = model.items
+        popularity = items.popularity
+        enabled = model.mixture.enabled[: model.columns.popular]
+        take = np.where(enabled, settings.candidates, 0)
+        self.charts = (
+            self._filled(popularity.chart, catalogue),
+            take,
+            popularity.counts,
+            popularity.shares * enabled,
+        )
+        vectors = recommender.content.vectors(len(model.index))
+        base = popularity.column(MIDDLE)
+        lives = items.lives.arrays()
+        self.known = (lives, model.clock, vectors, items.repeats.rates, model.columns.popular, base)
+        self.least = np.array(model.columns.least, np.float32)
+
+    def of(self, readers: Readers) -> tuple[Any, ...]:
+        """What the kernels need of m ``readers``: proposals and their first columns, people, situations."""
+        proposals, context, evidence = propose(readers, self.model, self.content)
+        recent = readers.recent
+        own = (readers.own, readers.count, readers.lag, readers.idle, readers.usual)
+        people = (own, readers.steps, recent[:, 0], readers.vectors, context.escape)
+        first = np.array([column for column, _ in proposals], np.int64)
+        situations = describe_situation(readers, context, evidence, self.model.items.habits)
+        return tuple(p.arrays() for _, p in proposals), first, people, situations
+
+    def taken(self, index: HashIndex) -> npt.NDArray[np.bool_]:
+        """Which items anybody has taken, bool (len(index),)."""
+        taken = np.zeros(len(index), np.bool_)
+        counts = self.model.items.lives.taken[: len(index)]
+        taken[: len(counts)] = counts > 0
+        return taken
+
+    def _filled(self, charts: Rows32, catalogue: Catalogue) -> Rows32:
+        """``charts``, the first filled up with items of the catalogue that nobody has taken yet.
 
         A service that has seen nothing has nothing else to offer; they come in the order of their hashes.
         """
-        listed = popular[-1]
+        listed = charts[0]
         free = int((listed < 0).sum())
-        rows = (
-            np.flatnonzero(self.catalogue.known & self.catalogue.available) if free else np.empty(0, np.int64)
-        )
+        if not free:
+            return charts
+        rows = np.flatnonzero(catalogue.known & catalogue.available)
         rows = rows[~np.isin(rows, listed)]
-        rows = rows[np.argsort(model.index.keys[rows])][:free]
-        if not len(rows):
-            return popular
-        filled = popular.copy()
-        filled[-1, len(listed) - free : len(listed) - free + len(rows)] = rows
+        rows = rows[np.argsort(self.model.index.keys[rows])][:free]
+        filled = charts.copy()
+        filled[0, len(listed) - free : len(listed) - free + len(rows)] = rows
         return filled
-
-    def _views(self, model: Model) -> tuple[Rows32, Floats, Rows32, Floats, Rows32]:
-        charts = model.items.charts
-        return (
-            self._fallback(charts.popular, model),
-            charts.popular_share,
-            charts.trending,
-            charts.trending_share,
-            self._content,
-        )
-
-    def _vectors_for(self, model: Model) -> Floats:
-        missing = len(model.index) - len(self._item_vectors)
-        if missing > 0:
-            blank = np.zeros((missing, self._item_vectors.shape[1]), np.float32)
-            self._item_vectors = np.concatenate([self._item_vectors, blank])
-        return self._item_vectors
-
-    @staticmethod
-    def _covisits(model: Model) -> tuple[Rows32, Floats, Floats, np.float32]:
-        covisits = model.items.covisits
-        return covisits.ids, covisits.counts, covisits.totals, np.float32(model.items.now)

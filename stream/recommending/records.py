@@ -17,8 +17,17 @@ CATALOGUE = "catalogue"  # not a source of candidates, but what fills a list whe
 REASONS = {
     CATALOGUE: "from the catalogue",
     "popular": "popular with everybody",
-    "co-visitation": "taken with what you took",
+    "popular-new": "many take it for the first time",
+    "session-start": "what visits begin with",
+    "first-taken": "what newcomers take",
+    "repeats": "you have had it before",
     "content": "like what you took",
+    "together": "taken together with what you took",
+    "next": "taken after what you took last",
+    "window": "taken after what you took",
+    "contexts": "follows what you did last",
+    "ease": "taken by those who took what you took",
+    "item-knn": "taken by those who took the same",
 }
 
 Integers = npt.NDArray[np.integer[Any]]

@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
 Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposals:
+    """What a source proposes to m users, in ``b`` columns: item rows with shares, repeated ones to be added up."""
+
+    item: npt.NDArray[np.int32]  # (m, b, w)
+    share: Floats  # (m, b, w)
+    length: npt.NDArray[np.int32]  # (m, b) how many of the w there are
+
+    @classmethod
+    def blank(cls, users: int, columns: int, width: int) -> Proposals:
+        """Room for proposals."""
+        shape = users, columns, width
+        return cls(np.empty(shape, np.int32), np.empty(shape, np.float32), np.zeros(shape[:2], np.int32))
+
+    def arrays(self) -> tuple[npt.NDArray[np.int32], Floats, npt.NDArray[np.int32]]:
+        """Give what kernels take."""
+        return self.item, self.share, self.length
+
 
 # Growth of forward-decayed counts, as a power of two, at which they are scaled back: float32 overflows at
 # 2^127.
@@ -42,27 +65,60 @@ class Growth:
         return factor
 
 
+def grown(array: npt.NDArray[Any], rows: int) -> npt.NDArray[Any]:
+    """``array`` with room for ``rows`` rows at least; new ones are zeros."""
+    n = len(array)
+    if rows <= n:
+        return array
+    size = max(rows, 2 * n, 64)
+    return np.concatenate([array, np.zeros((size - n, *array.shape[1:]), array.dtype)])
+
+
+@njit(cache=True)
+def add_pair(table, row, item, weight):  # type: ignore[no-untyped-def]
+    """Count ``item`` with ``weight`` in ``row`` of a table (ids, counts, totals)."""
+    ids, counts, totals = table
+    totals[row] += weight
+    lightest, at = 0, -1
+    for q in range(ids.shape[1]):
+        if ids[row, q] == item:
+            at = q
+            break
+        if counts[row, q] < counts[row, lightest]:
+            lightest = q
+    if at < 0:
+        at = lightest
+        ids[row, at], counts[row, at] = item, 0
+    counts[row, at] += weight
+
+
 @njit(cache=True)
 def _add(ids, counts, totals, row, item, weight):  # type: ignore[no-untyped-def]
     for i in range(len(row)):
-        r = row[i]
-        if r < 0 or item[i] < 0:
-            continue
-        w = weight[i]
-        totals[r] += w
-        low = 0
-        at = -1
-        for q in range(ids.shape[1]):
-            if ids[r, q] == item[i]:
-                at = q
-                break
-            if counts[r, q] < counts[r, low]:
-                low = q
-        if at < 0:
-            at = low
-            ids[r, at] = item[i]
-            counts[r, at] = 0
-        counts[r, at] += w
+        if row[i] >= 0 and item[i] >= 0:
+            add_pair((ids, counts, totals), row[i], item[i], weight[i])
+
+
+@njit(cache=True, fastmath=True)
+def _propose(ids, counts, totals, history, weight, evidence, item, share, length):  # type: ignore[no-untyped-def]
+    width = ids.shape[1]
+    for u in range(len(history)):
+        length[u, 0] = 0
+        norm = np.float32(0)
+        for h in range(history.shape[1]):
+            if history[u, h] >= 0:
+                norm += weight[u, h]
+        n = 0
+        for h in range(history.shape[1]):
+            r = history[u, h]
+            if r < 0 or r >= len(totals) or totals[r] <= 0:
+                continue
+            scale = weight[u, h] / (norm * (totals[r] + evidence))
+            for q in range(width):
+                if ids[r, q] >= 0 and counts[r, q] > 0:
+                    item[u, 0, n], share[u, 0, n] = ids[r, q], counts[r, q] * scale
+                    n += 1
+        length[u, 0] = n
 
 
 class NeighbourTable:
@@ -97,6 +153,15 @@ class NeighbourTable:
     ) -> None:
         """Count ``items`` (n,) with ``weights`` (n,) in ``rows`` (n,), in order; -1 is passed over."""
         _add(self.ids, self.counts, self.totals, rows, items, weights)
+
+    def propose(self, history: npt.NDArray[np.int32], weight: Floats, evidence: np.float32) -> Proposals:
+        """Neighbours of the ``history`` (m, R) of m users, weighted (m, R).
+
+        A row's counts are shares of its total, to which ``evidence`` is added: little counted says little.
+        """
+        proposals = Proposals.blank(len(history), 1, history.shape[1] * self.width)
+        _propose(self.ids, self.counts, self.totals, history, weight, evidence, *proposals.arrays())
+        return proposals
 
     def heaviest(
         self, row: int, n: int, keys: npt.NDArray[np.uint64]

@@ -27,10 +27,11 @@ from stream.events.reasons import Reason
 from stream.learner import TRAIN_EVERY
 from stream.profiles.layout import RowLayout
 from stream.profiles.snapshot import Header
+from stream.recommending.content import SHORTLIST
 from stream.recommending.kernels import HIDDEN, PRUNE
 from stream.recommending.lessons import LESSONS_PER_BATCH
-from stream.recommending.recommender import SHORTLIST
 from stream.snapshot import Manifest
+from stream.steps import RECENT
 
 ROOT = Path(__file__).parents[2]
 DOCS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -281,7 +282,7 @@ def test_fields_of_rows_and_deltas_are_those_of_the_code() -> None:
     n = len(layout.names)
     assert fields[:n] == list(layout.names)
     assert fields[n:] == list(Delta.__dataclass_fields__)
-    sizes = {"H": 64, "E": 16, "k": 20, "D": 384}
+    sizes = {"H": 64, "E": 16, "k": 20, "D": 384, "R": RECENT}
     for name, kind, _ in rows[:n]:
         base, _, times = kind.partition(" x ")
         assert layout[name.strip("`")].base.str[1:] == base, name

@@ -29,6 +29,8 @@ from stream.entries import (
 from stream.errors import FormatError
 from stream.recommending.item_models import ItemModel, ItemModels
 from stream.recommending.ranker import RankerState, SampledLists
+from stream.recommending.taught import Taught
+from stream.steps import CONTEXTS, Steps
 from stream.wire import pack, unpack
 
 STATS = ClusterStats(np.array([0, 3]), np.array([2.0, 1.0]), np.ones((2, 4), np.float32), np.array([0.5, 0]))
@@ -41,17 +43,33 @@ DELTA = Delta(
     item_ids=["a", None],
     event_item=np.array([0, 1, 0], np.int32),
     event_weight=np.array([1, 0.5, 0.2], np.float32),
-    event_cluster=np.array([3, -1, 0], np.int32),
     event_new=np.array([True, False, True]),
     new_to=np.array([9, 8], np.uint64),
-    context=np.array([[1, -1], [-1, -1], [1, 0]], np.int32),
+    steps=Steps(
+        size=np.array([2, 1], np.int32),
+        time=np.array([5, 6], np.int64),
+        flags=np.array([3, 0], np.uint8),
+        gap=np.array([0, 60], np.float32),
+        cluster=np.array([3, -1], np.int32),
+        keys=np.ones((2, CONTEXTS), np.uint64),
+        window_size=np.array([0, 2], np.uint8),
+        window=np.array([1, 0], np.int32),
+        lag=np.array([1, 2], np.uint8),
+    ),
     clusters=STATS,
     watched=np.zeros(3, np.float32),
     sample_users=np.array([9], np.uint64),
     sample_vectors=np.ones((1, 4), np.float16),
-    taught=np.zeros((4, 4), np.float32),
-    lists=SampledLists(
-        np.array([2, 1], np.int32), np.ones((3, 10), np.float16), np.array([True, False, True])
+    taught=Taught(
+        np.zeros((4, 4), np.float32),
+        np.array([7], np.uint16),
+        np.array([True]),
+        SampledLists(
+            np.array([2, 1], np.int32),
+            np.ones((2, 3), np.float16),
+            np.ones((3, 10), np.float16),
+            np.array([True, False, True]),
+        ),
     ),
     counts={"events": 3, "dropped.duplicate": 1},
 )

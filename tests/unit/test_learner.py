@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,10 +26,12 @@ from stream.entries import (
 )
 from stream.events.schema import ItemRecord
 from stream.hashing import HashIndex, hash_texts
-from stream.learner import SEED_ANYWAY_AFTER, TRAIN_EVERY, Learner
+from stream.learner import SEED_ANYWAY_AFTER, TRAIN_FIRST, Learner
 from stream.model import Model
+from stream.recommending.features import SITUATION
 from stream.recommending.item_models import SOONEST, ItemModels
 from stream.recommending.ranker import SampledLists
+from stream.steps import CONTEXTS, Steps
 
 DIMENSIONS, K, PER_CLUSTER = 8, 3, 4
 SETTINGS = Settings.model_validate(
@@ -60,8 +63,14 @@ def sample(model: Model, users: int) -> None:
 
 def take(model: Model, cluster: int, item: str, times: int) -> None:
     rows = model.index.insert(hash_texts([item] * times))
-    ones, none = np.ones(times, np.float32), np.full((times, 1), -1)
-    model.items.count(rows, ones, np.full(times, cluster), none, model.index.keys)
+    ones = np.ones(times, np.float32)
+    every = np.ones(times, np.int32)
+    steps = replace(
+        Steps.none(), size=every, flags=every.astype(np.uint8), gap=ones, cluster=every * np.int32(cluster),
+        keys=np.zeros((times, CONTEXTS), np.uint64), window_size=np.zeros(times, np.uint8),
+    )  # fmt: skip
+    window = np.empty(0, np.int64)
+    model.items.count(rows, ones, np.ones(times, np.bool_), steps, window, model.index, clock=0)
 
 
 def test_nothing_is_decided_of_nothing(model: Model, learner: Learner) -> None:
@@ -133,14 +142,15 @@ def test_the_ranker_is_trained_when_there_are_lists_enough(model: Model, learner
     def lists(n: int) -> SampledLists:
         x = np.zeros((2 * n, features), np.float16)
         x[::2, 0] = 1  # the first column tells what is taken
-        return SampledLists(np.full(n, 2, np.int32), x, np.tile([True, False], n))
+        situation = np.zeros((n, SITUATION), np.float16)
+        return SampledLists(np.full(n, 2, np.int32), situation, x, np.tile([True, False], n))
 
-    model.lists.fold(lists(TRAIN_EVERY - 1))
+    model.lists.fold(lists(TRAIN_FIRST - 1))
     assert learner.decide(model) is None
     model.lists.fold(lists(1))
     trained = learner.decide(model)
     assert isinstance(trained, Trained)
-    assert trained.lists == TRAIN_EVERY
+    assert trained.lists == TRAIN_FIRST
     assert trained.ranker.linear[0] > model.ranker.linear[0]
     assert trained.ranker.steps > 0
     assert model.ranker.steps == 0

@@ -23,18 +23,27 @@ from stream.entries import (
 )
 from stream.hashing import HashIndex, hash_texts
 from stream.model import WATCHED_EVENTS, MemoryLog, Model
+from stream.recommending.features import MORE_FEATURES, SITUATION
 from stream.recommending.item_models import fit_item_models
 from stream.recommending.ranker import RankerState, SampledLists
+from stream.recommending.taught import Taught
+from stream.steps import CONTEXTS, Steps
 
 DIMENSIONS = 6
 SETTINGS = Settings.model_validate(
     {
         "clustering": {"sample": 64},
-        "recommending": {"candidates": 5, "k": 3, "popular_half_lives": [50, 500], "neighbours": 3},
+        "recommending": {
+            "candidates": 5,
+            "k": 3,
+            "popular_half_lives": [50, 500],
+            "neighbours": 3,
+            "context_rows": 256,
+        },
         "profiles": {"history": 4},
     }
 )
-SOURCES = 5
+SOURCES = len(Model(SETTINGS, HashIndex(), DIMENSIONS).sources)
 ITEMS = hash_texts(f"item {i}" for i in range(40))
 
 
@@ -44,6 +53,21 @@ def new_model(first: np.ndarray | None = None) -> Model:
     if first is not None:
         index.insert(first)
     return Model(SETTINGS, index, DIMENSIONS)
+
+
+def steps(rng: np.random.Generator, items: int, events: int, clusters: int) -> Steps:
+    """A step for each event, after two items."""
+    return Steps(
+        size=np.ones(events, np.int32),
+        time=np.full(events, 1_000, np.int64),
+        flags=rng.integers(0, 4, events).astype(np.uint8),
+        gap=np.ones(events, np.float32),
+        cluster=rng.integers(-1, max(clusters, 1), events).astype(np.int32),
+        keys=rng.integers(0, 40, (events, CONTEXTS)).astype(np.uint64),
+        window_size=np.full(events, 2, np.uint8),
+        window=rng.integers(0, items, 2 * events).astype(np.int32),
+        lag=rng.integers(1, 4, 2 * events).astype(np.uint8),
+    )
 
 
 def delta(seed: int, clusters: int = 0) -> Delta:
@@ -59,16 +83,14 @@ def delta(seed: int, clusters: int = 0) -> Delta:
         item_ids=[f"id {i}" for i in items.tolist()],
         event_item=rng.integers(0, u, e).astype(np.int32),
         event_weight=np.ones(e, np.float32),
-        event_cluster=rng.integers(-1, max(clusters, 1), e).astype(np.int32),
         event_new=(new := rng.random(e) < 0.5),
         new_to=rng.integers(1, 50, int(new.sum())).astype(np.uint64),
-        context=rng.integers(-1, u, (e, 3)).astype(np.int32),
+        steps=steps(rng, u, e, clusters),
         clusters=None,
         watched=np.zeros(0, np.float32),
         sample_users=rng.integers(1, 50, 8).astype(np.uint64),
         sample_vectors=rng.normal(size=(8, DIMENSIONS)).astype(np.float16),
-        taught=rng.random((4, SOURCES)).astype(np.float32),
-        lists=SampledLists.none(SOURCES),
+        taught=replace(Taught.nothing(SOURCES), responsibilities=rng.random((4, SOURCES)).astype(np.float32)),
         counts={"events": e, "lists": 3},
     )
 
@@ -110,17 +132,24 @@ def fold(entries: list[Entry], first: np.ndarray | None = None) -> Model:
 def seen_by_items(model: Model) -> dict[str, object]:
     """What a model says, in the items' own ids, which do not depend on rows."""
     keys = [*model.index.keys.tolist(), None]  # of row -1
-    charts, covisits = model.items.charts, model.items.covisits
+    charts, popularity, together = model.items.charts, model.items.popularity, model.items.pairs.window
     kmeans = model.clusters.kmeans
     return {
-        "popular": [[keys[row] for row in chart] for chart in charts.popular.tolist()],
-        "popular shares": charts.popular_share.tolist(),
-        "trending": [[keys[row] for row in chart] for chart in charts.trending.tolist()],
-        "trending shares": charts.trending_share.tolist(),
+        "popular": [[keys[row] for row in chart] for chart in popularity.chart.tolist()],
+        "popular shares": popularity.shares.tolist(),
+        "trending": [[keys[row] for row in chart] for chart in charts.item.tolist()],
+        "trending shares": charts.share.tolist(),
+        "contexts": model.items.contexts.totals.tolist(),
+        "followers": [
+            [keys[item] for item in ids[:used]]
+            for ids, used in zip(
+                model.items.contexts.ids.tolist(), model.items.contexts.used.tolist(), strict=True
+            )
+        ],
         "neighbours": {
             keys[row]: ([keys[item] for item in ids], counts)
             for row, (ids, counts) in enumerate(
-                zip(covisits.ids.tolist(), covisits.counts.tolist(), strict=True)
+                zip(together.ids.tolist(), together.counts.tolist(), strict=True)
             )
             if any(counts)
         },
@@ -180,9 +209,12 @@ def test_a_seeding_weighs_its_centres() -> None:
 def test_a_training_takes_its_lists_off_what_is_fresh() -> None:
     model = new_model()
     lists = SampledLists(
-        np.array([2, 2, 2], np.int32), np.ones((6, SOURCES + 6), np.float16), np.tile([True, False], 3)
+        np.array([2, 2, 2], np.int32),
+        np.ones((3, SITUATION), np.float16),
+        np.ones((6, SOURCES + MORE_FEATURES), np.float16),
+        np.tile([True, False], 3),
     )
-    model.fold(0, replace(delta(0), lists=lists))
+    model.fold(0, replace(delta(0), taught=replace(Taught.nothing(SOURCES), lists=lists)))
     assert model.lists.fresh == 3
     ranker = RankerState.prior(SOURCES, seed=9)
     model.fold(1, Trained(0, ranker, lists=2))
@@ -200,14 +232,13 @@ def test_an_empty_delta_moves_the_version_alone() -> None:
         item_ids=[],
         event_item=np.empty(0, np.int32),
         event_weight=np.empty(0, np.float32),
-        event_cluster=np.empty(0, np.int32),
         event_new=np.empty(0, np.bool_),
         new_to=np.empty(0, np.uint64),
-        context=np.empty((0, 3), np.int32),
         watched=np.zeros(0, np.float32),
+        steps=Steps.none(),
         sample_users=np.empty(0, np.uint64),
         sample_vectors=np.empty((0, DIMENSIONS), np.float16),
-        taught=np.zeros((4, SOURCES), np.float32),
+        taught=Taught.nothing(SOURCES),
         counts={"records": 2, "dead.bad_json": 2},
     )
     model.fold(7, empty)

@@ -335,7 +335,7 @@ def test_clusters_are_found_and_named(trained: Service, events: list[EventRecord
     clusters = {m["cluster"]["id"]: m["cluster"]["label"] for m in made if m["cluster"]}
     assert len(clusters) >= 3
     assert all(clusters.values())
-    assert {item["source"] for m in made for item in m["items"]} > {"popular", "co-visitation"}
+    assert {item["source"] for m in made for item in m["items"]} > {"popular", "contexts"}
 
 
 def test_the_pipeline_makes_better_lists_than_popularity(trained: Service) -> None:

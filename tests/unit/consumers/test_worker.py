@@ -130,7 +130,7 @@ def test_two_workers_share_the_partitions_and_fold_one_model(
     assert one.model.clusters.labels == two.model.clusters.labels != {}
     np.testing.assert_array_equal(one.model.clusters.centres, two.model.clusters.centres)
     np.testing.assert_array_equal(one.model.mixture.sums, two.model.mixture.sums)
-    charts = [w.model.index.keys[w.model.items.charts.popular[0]].tolist() for w in (one, two)]
+    charts = [w.model.index.keys[w.model.items.popularity.chart[0]].tolist() for w in (one, two)]
     assert charts[0] == charts[1]
 
 

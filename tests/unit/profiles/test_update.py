@@ -14,9 +14,9 @@ from stream.config import ProfileSettings
 from stream.events.batch import EventBatch
 from stream.profiles.layout import RowLayout
 from stream.profiles.table import ProfileTable
-from stream.profiles.update import Touched, drop_duplicates, find_users, learn_history, learn_vectors
+from stream.profiles.update import History, Touched, drop_duplicates, find_users, learn_history, learn_vectors
 
-DIMENSIONS, HISTORY, DEPTH = 8, 4, 3
+DIMENSIONS, HISTORY = 8, 4
 SETTINGS = ProfileSettings(half_life_ms=1_000_000, history=HISTORY, event_ids=3)
 START = 1_700_000_000_000
 VECTORS = np.eye(DIMENSIONS, dtype=np.float32)[:6]
@@ -55,13 +55,13 @@ def to_batch(make_batch: Any, events: list[Event]) -> EventBatch:
     return make_batch(*columns, actions=[event.action for event in events])
 
 
-def learn(table: ProfileTable, batch: EventBatch) -> tuple[np.ndarray, np.ndarray]:
+def learn(table: ProfileTable, batch: EventBatch) -> History:
     """One commit; items are described by VECTORS, save the last one, which has none."""
     vector_row = np.array([ITEMS.index(item) - 1 if item in ITEMS[1:6] else -1 for item in batch.item_id])
     table.begin()
     touched = find_users(batch, table)
     learn_vectors(batch, touched, table, vector_row.astype(np.int64), VECTORS, SETTINGS)
-    learnt = learn_history(batch, touched, table, DEPTH)
+    learnt = learn_history(batch, touched, table)
     table.commit()
     return learnt
 
@@ -130,27 +130,26 @@ class PlainHistory:
     def __init__(self) -> None:
         self.entries: list[list[Any]] = []
 
-    def take_in(self, event: Event) -> tuple[list[str], bool]:
-        """What stood before, and whether the item is new."""
+    def take_in(self, event: Event) -> bool:
+        """Whether the item is new."""
         if event.item is None:
-            return [], False
-        context = [e[0] for e in self.entries if e[0] != event.item and e[2] > 0][:DEPTH]
+            return False
         entry = next((e for e in self.entries if e[0] == event.item), None)
         time, weight = event.time // 1000, round(event.weight * 100)
         if entry is None:
             if len(self.entries) == HISTORY:
                 if self.entries[-1][1] > time:
-                    return context, True
+                    return True
                 self.entries.pop()
             self._insert([event.item, time, weight, 1, event.action])
-            return context, True
+            return True
         entry[2] += weight
         entry[3] += 1
         if time >= entry[1]:
             self.entries.remove(entry)
             entry[1], entry[4] = time, event.action
             self._insert(entry)
-        return context, False
+        return False
 
     def _insert(self, entry: list[Any]) -> None:
         at = next((i for i, other in enumerate(self.entries) if other[1] <= entry[1]), len(self.entries))
@@ -175,16 +174,13 @@ TIGHT = st.lists(
 @given(TIGHT, st.integers(1, 30))
 def test_histories_are_those_of_the_plain_reference(make_batch: Any, events: list[Event], size: int) -> None:
     table, plain = new_table(), PlainHistory()
+    named = make_batch(ITEMS[1:], [0] * 6, ITEMS[1:])
+    texts = dict(zip(named.item.tolist(), ITEMS[1:], strict=True))
     for start in range(0, len(events), size):
         batch = to_batch(make_batch, events[start : start + size])
-        texts = dict(zip(batch.item.tolist(), batch.item_id, strict=True)) | dict(
-            zip(make_batch(ITEMS[1:], [0] * 6, ITEMS[1:]).item.tolist(), ITEMS[1:], strict=True)
-        )
-        context, new = learn(table, batch)
+        new = learn(table, batch).new
         for i, event in enumerate(events[start : start + size]):
-            expected, fresh = plain.take_in(event)
-            assert [texts[item] for item in context[i].tolist() if item] == expected
-            assert bool(new[i]) == fresh
+            assert bool(new[i]) == plain.take_in(event)
     row, n = table.rows[0], len(plain.entries)
     assert not row["history_item"][n:].any()
     columns = zip(
@@ -195,11 +191,11 @@ def test_histories_are_those_of_the_plain_reference(make_batch: Any, events: lis
     assert [list(column) for column in columns] == plain.entries
 
 
-def test_an_item_taken_back_is_no_context_and_sums_do_not_overflow(make_batch: Any) -> None:
+def test_an_item_taken_back_is_in_no_window_and_sums_do_not_overflow(make_batch: Any) -> None:
     table = new_table()
     learn(table, make_batch(["ann"] * 2, [START, START + 1_000], ["a", "b"], weights=[1.0, -1.0]))
-    context, _ = learn(table, make_batch(["ann"], [START + 2_000], ["c"]))
-    assert np.count_nonzero(context) == 1
+    history = learn(table, make_batch(["ann"], [START + 2_000], ["c"]))
+    assert np.count_nonzero(history.window) == 1
     learn(table, make_batch(["ann"] * 500, [START + 3_000] * 500, ["a"] * 500))
     assert table.rows[0]["history_weight"][0] == 32_767
     learn(table, make_batch(["ann"] * 900, [START + 3_000] * 900, ["a"] * 900, weights=[-1.0] * 900))
@@ -290,6 +286,6 @@ def test_rollback_undoes_events(make_batch: Any, events: list[Event]) -> None:
     table.begin()
     touched = find_users(batch, table)
     learn_vectors(batch, touched, table, np.zeros(len(batch), np.int64), VECTORS, SETTINGS)
-    learn_history(batch, touched, table, DEPTH)
+    learn_history(batch, touched, table)
     table.rollback()
     assert table.rows[: len(table)].tobytes() == before

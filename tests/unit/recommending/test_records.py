@@ -19,12 +19,11 @@ from stream.config import ClusteringSettings
 from stream.events.schema import ItemRecord
 from stream.hashing import HashIndex, hash_texts
 from stream.recommending.fragments import SCORE_BYTES, ItemFragments, put_score
-from stream.recommending.mixture import source_names
 from stream.recommending.records import ListWriter, Published
 
 SCHEMAS = Path(__file__).parents[3] / "docs" / "schemas"
 SCHEMA = json.loads((SCHEMAS / "recommendations.schema.json").read_text())
-SOURCES = source_names(2)
+SOURCES = ["popular", "popular", "trending", "together", "content"]
 PUBLISHED = Published(
     user_id=["ann"],
     list_id=["g1-0-41"],

@@ -1,0 +1,72 @@
+"""What each source proposes to some users."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stream.model import Model
+from stream.recommending.content import Content
+from stream.recommending.contexts import InContext
+from stream.recommending.neighbours import propose_neighbours
+from stream.recommending.readers import Readers
+from stream.recommending.sources import (
+    CHANCE,
+    CONTENT,
+    CONTEXT,
+    EASE,
+    ITEM_KNN,
+    NEXT,
+    TOGETHER,
+    TRENDING,
+    WINDOW,
+)
+from stream.recommending.tables import Floats, Proposals
+from stream.steps import WINDOW as DEPTH
+
+# What an own item says to item-kNN, against the one taken before it: the tenth last says a third. EASE, which explains
+# items by each other, takes all alike.
+KNN_DECAY = np.float32(0.9)
+
+
+def propose(
+    readers: Readers, model: Model, content: Content
+) -> tuple[list[tuple[int, Proposals]], InContext, Floats]:
+    """Proposals for m ``readers``, each with its first column; the contexts they are in; how much item models say.
+
+    The last is float32 (m, 2): the scores of EASE and of item-kNN, summed.
+    """
+    items, popular = model.items, model.columns.popular
+    recent = np.ascontiguousarray(readers.recent[:, :DEPTH])
+    lag = readers.lag[:, :DEPTH]
+    together, following, within = items.pairs.propose(recent, lag, items.now)
+    context = items.contexts.propose(readers.keys, items.now, len(model.index))
+    size, own = len(model.index), readers.own
+    ease, sure = propose_neighbours(model.item_models["ease"], own, np.ones_like(readers.idle), size)
+    faded = KNN_DECAY ** np.arange(own.shape[1], dtype=np.float32)
+    alike, close = propose_neighbours(
+        model.item_models["item-knn"], own, np.broadcast_to(faded, own.shape), size
+    )
+    proposals = [
+        (TRENDING, _trending(readers, model)),
+        (CONTENT, content.propose(readers.cluster, readers.vectors)),
+        (TOGETHER, together),
+        (NEXT, following),
+        (WINDOW, within),
+        (CHANCE, context.chances),
+        (CONTEXT, context.shares),
+        (EASE, ease),
+        (ITEM_KNN, alike),
+    ]
+    enabled = model.mixture.enabled
+    chosen = [(popular + c, p) for c, p in proposals if enabled[popular + c]]
+    return chosen, context, np.stack([sure, close], axis=1)
+
+
+def _trending(readers: Readers, model: Model) -> Proposals:
+    charts = model.items.charts
+    cluster = np.where(readers.cluster < len(charts.item), readers.cluster, -1)
+    if not len(charts.item):
+        return Proposals.blank(len(cluster), 1, 1)
+    item, share = charts.item[cluster], charts.share[cluster]
+    length = np.where(cluster >= 0, (item >= 0).sum(axis=1), 0).astype(np.int32)
+    return Proposals(item[:, None], share[:, None], length[:, None])
