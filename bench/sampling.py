@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -91,7 +92,7 @@ class Contestant:
         environment: Mapping[str, str] | None = None,
         command: Sequence[str] = (sys.executable,),
     ) -> None:
-        self._name, self._job = module, json.dumps(job)
+        self._name = module
         self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by result
         self._process = subprocess.Popen(
             [*command, "-m", module],
@@ -102,11 +103,15 @@ class Contestant:
             cwd=ROOT,
             env={**(environment or os.environ), "PYTHONPATH": str(ROOT)},
         )
+        stdin, self._process.stdin = self._process.stdin, None  # it begins at once, not when it is waited for
+        assert stdin
+        with suppress(BrokenPipeError), stdin:  # where it has ended already, ``result`` says why
+            stdin.write(json.dumps(job))
 
     def result(self) -> Progress:
         """Wait for its end. Raises Unavailable with the end of what it said where it failed."""
         try:
-            out, _ = self._process.communicate(self._job, timeout=PATIENCE_S)
+            out, _ = self._process.communicate(timeout=PATIENCE_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.communicate()
