@@ -263,6 +263,9 @@ class RecommendingSettings(Section):
     half_life: float = Field(default=150_000.0, gt=0)
     # Sources of candidates; without one, its candidates and all it says of others are gone: for measuring.
     sources: tuple[Source, ...] = ALL_SOURCES
+    # Whether lists know of clusters, and of vectors of texts; without, what these say is gone: for measuring.
+    clusters: bool = True
+    vectors: bool = True
     exclude_seen: bool = True  # items in a user's history are not listed to them again
 
 

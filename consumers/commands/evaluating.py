@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from consumers.commands.options import console, error_console, mapping_of, options
+
+
+class Ablating(TyperCommand):
+    """A command that reads ``--no-NAME`` as ``--without NAME``: one flag for each name would fill the help."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """See ``TyperCommand``."""
+        return super().parse_args(ctx, [part for arg in args for part in _spelt_out(arg)])
+
+
+def _spelt_out(argument: str) -> list[str]:
+    return ["--without", argument[5:]] if argument.startswith("--no-") else [argument]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command(
+        cls=Ablating,
         epilog="Example: `shoal generate out/`, then "
         "`shoal evaluate out/events.jsonl --items out/items.jsonl --truth out/truth.jsonl`",
         rich_help_panel="Judging",
@@ -48,6 +62,16 @@ def evaluate(
         str | None,
         typer.Option(help="Take only what comes before: a number of events, or a time such as 2025-01-31."),
     ] = None,
+    sources: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="Make lists from these alone, such as popular,repeats."),
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="A source, clusters or vectors to do without; --no-NAME is the same."
+        ),
+    ] = None,
     compare: Annotated[
         str,
         typer.Option(
@@ -63,12 +87,14 @@ def evaluate(
 
     Every step of a user first meets its lists, then teaches. Nothing is ever scored on what it was learnt from.
     """
+    from consumers.ablating import ablation, names_in
     from consumers.evaluating import Inputs, Peers, evaluate_files, write_results
     from consumers.evaluating_view import report_view
 
-    settings = options(context).settings(recommending__k=k, clustering__seed=seed)
+    left_out = ablation(sources, without or [])
+    settings = options(context).settings(recommending__k=k, clustering__seed=seed, **left_out)
     inputs = Inputs(events, items, mapping_of(mapping), truth, until)
-    peers = Peers([name.strip() for name in compare.split(",") if name.strip()], refit)
+    peers = Peers(names_in(compare), refit)
     done = evaluate_files(settings, inputs, peers, error_console)
     console.print(report_view(done, settings.recommending.k))
     if out is not None:

@@ -88,8 +88,8 @@ def read_profiles(
         repeats=rows["repeats"].astype(np.float32),
         basket=rows["basket"].astype(np.float32),
         keys=keys,
-        cluster=cluster,
-        vectors=vectors,
+        cluster=cluster if settings.clusters else np.full_like(cluster, -1),
+        vectors=vectors if settings.vectors else np.zeros_like(vectors),
     )
 
 

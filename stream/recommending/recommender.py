@@ -177,6 +177,8 @@ class _View:
             popularity.shares * enabled,
         )
         vectors = recommender.content.vectors(len(model.index))
+        if not settings.vectors:
+            vectors = np.zeros_like(vectors)
         base = popularity.column(MIDDLE)
         lives = items.lives.arrays()
         self.known = (lives, model.clock, vectors, items.repeats.rates, model.columns.popular, base)

@@ -177,6 +177,17 @@ def test_a_part_of_a_log_is_held_against_comparators(log: Path) -> None:
     assert "magic" in result.stderr
 
 
+def test_parts_can_be_left_out(log: Path) -> None:
+    found = evaluate(log, "a", "--until", "300", "--sources", "popular,repeats,trending", "--no-clusters")
+    listed = found["sources"]["all"]  # type: ignore[index]
+    assert {name for name, one in listed.items() if one["places"]} <= {"popular", "repeats", "catalogue"}
+    settings = json.loads(Path("a/run.json").read_bytes())["settings"]
+    assert "clusters = false" in settings
+    result = runner.invoke(app, [*SMALL, "evaluate", str(log / "events.jsonl"), "--no-magic"])
+    assert result.exit_code == 1
+    assert "--no-magic" in result.stderr
+
+
 def test_truth_is_read_in_the_order_of_time(elsewhere: Path) -> None:
     path = elsewhere / "truth.jsonl"
     path.write_text(

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from consumers.ablating import ablation
 from consumers.charts import line_chart, table
 from consumers.evaluating import before
 from consumers.evaluating_report import report_page
+from stream.config import ALL_SOURCES
 from stream.errors import ConfigError
 from stream.events.schema import EventRecord
 
@@ -132,3 +134,12 @@ def test_a_log_is_cut_at_a_number_or_a_time() -> None:
     assert before(events, str(start + 1)) == events[:1]
     with pytest.raises(ConfigError, match="--until soon"):
         before(events, "soon")
+
+
+def test_a_part_goes_with_the_sources_that_rest_on_it() -> None:
+    assert ablation(None, []) == {}
+    found = ablation(None, ["vectors", "repeats"])
+    assert found["recommending__vectors"] is False
+    assert set(ALL_SOURCES) - set(found["recommending__sources"]) == {"content", "repeats"}  # type: ignore[call-overload]
+    with pytest.raises(ConfigError, match=r"--no-magic.*trending"):
+        ablation(None, ["magic"])
