@@ -58,8 +58,8 @@ def propose(
         (ITEM_KNN, alike),
     ]
     enabled = model.mixture.enabled
-    chosen = [(popular + c, p) for c, p in proposals if enabled[popular + c]]
-    return chosen, context, np.stack([sure, close], axis=1)
+    heard = [(popular + c, p if enabled[popular + c] else p.silenced()) for c, p in proposals]
+    return heard, context, np.stack([sure, close], axis=1)
 
 
 def _trending(readers: Readers, model: Model) -> Proposals:

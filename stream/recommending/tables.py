@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,10 @@ class Proposals:
         """Room for proposals."""
         shape = users, columns, width
         return cls(np.empty(shape, np.int32), np.empty(shape, np.float32), np.zeros(shape[:2], np.int32))
+
+    def silenced(self) -> Proposals:
+        """The same room with nothing in it: kernels are compiled for all sources, and need all of them."""
+        return replace(self, length=np.zeros_like(self.length))
 
     def arrays(self) -> tuple[npt.NDArray[np.int32], Floats, npt.NDArray[np.int32]]:
         """Give what kernels take."""
