@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
+    Consumer,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -188,13 +188,19 @@ class KafkaAdmin:
 
     def committed(self, group: str, topic: str) -> dict[int, int]:
         """See ``Broker.committed``."""
-        wanted = ConsumerGroupTopicPartitions(
-            group, [TopicPartition(topic, p) for p in range(self.partitions(topic))]
-        )
-        future = self._admin.list_consumer_group_offsets([wanted], request_timeout=REQUEST_TIMEOUT)[group]
-        found = self._settle(future, f"asking for offsets of group {group}", *NO_GROUP)
-        positions = [] if found is None else found.topic_partitions
-        return {at.partition: at.offset for at in positions if at.offset >= 0}
+        wanted = [TopicPartition(topic, p) for p in range(self.partitions(topic))]
+        # A consumer that joins nothing asks, and not the admin client: librdkafka's ends the process now and then where
+        # the group's coordinator is only just starting.
+        own = {"group.id": group, "error_cb": self._note_trouble}
+        with configured(self._settings):
+            asking = Consumer(client_configuration(self._settings, self._bootstrap_servers, own))
+        try:
+            found = asking.committed(wanted, REQUEST_TIMEOUT)
+        except KafkaException as error:
+            raise as_shoal_error(error.args[0], f"asking for offsets of group {group}") from error
+        finally:
+            asking.close()
+        return {at.partition: at.offset for at in found if at.offset >= 0}
 
     def delete_groups(self, names: Sequence[str]) -> None:
         """See ``Broker.delete_groups``."""

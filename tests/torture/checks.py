@@ -15,8 +15,7 @@ from tests.torture.run import Run
 
 # How workers may end that nobody has killed: where the broker was away for too long, or a transaction was open for too
 # long because of it. They say so; anything else is an error of Shoal's.
-# A zombie whose membership has ended meanwhile cannot leave its group any more.
-EXCUSES = ("BrokerUnavailable:", "Fenced:", "BrokerError: leaving the group")
+EXCUSES = ("BrokerUnavailable:", "Fenced:")
 
 
 class Source(msgspec.Struct):
