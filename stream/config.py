@@ -206,6 +206,9 @@ class RuleSettings(Section):
     diversity: float = Field(default=0.0, ge=0, le=1)
     # Items less likely than this share of the likeliest are left out, even where a list stays short; 0: none.
     min_score: float = Field(default=0.0, ge=0, le=1)
+    # Share of lists whose last place tries an item that hardly anybody has taken yet; a bandit chooses which. Each such
+    # place is met less often, and without them what is never listed is never learnt.
+    explore: float = Field(default=0.0, ge=0, le=1)
 
 
 class ItemModelSettings(Section):

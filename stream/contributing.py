@@ -16,6 +16,7 @@ from stream.model import Model
 from stream.placing import Placed
 from stream.profiles.update import History, Touched
 from stream.recommending.answers import Answers
+from stream.recommending.exploring import Trials
 from stream.recommending.taught import Taught
 from stream.steps import Steps
 
@@ -34,6 +35,7 @@ def contribute(
     watched: npt.NDArray[np.float32],
     history: History,
     taught: Taught,
+    trials: Trials,
     counts: Mapping[str, float],
     model: Model,
 ) -> Delta:
@@ -81,6 +83,7 @@ def contribute(
         sample_users=users[sample],
         sample_vectors=placed.profiles[sample].astype(np.float16),
         taught=taught,
+        trials=trials,
         counts=dict(counts),
         dropped=_dropped(decoded, events) if model.settings.worker.provenance else None,
     )

@@ -15,6 +15,7 @@ from stream.clustering.lineage import LineageEvent
 from stream.clustering.shared import Named
 from stream.clustering.stats import ClusterStats
 from stream.errors import FormatError
+from stream.recommending.exploring import Trials
 from stream.recommending.item_models import ItemModel, ItemModels
 from stream.recommending.ranker import RankerState, SampledLists
 from stream.recommending.taught import Taught
@@ -42,6 +43,7 @@ class Delta:
     sample_users: npt.NDArray[np.uint64]  # (s,)
     sample_vectors: npt.NDArray[np.float16]  # (s, D)
     taught: Taught
+    trials: Trials
     counts: dict[str, float]  # events, lists, drops by reason, hits
     dropped: dict[int, list[int]] | None = None  # with provenance: per input partition the offsets dropped
 
@@ -117,7 +119,7 @@ TAG = "#"  # under which a map says what it was
 _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
-        Delta, ClusterStats, SampledLists, Steps, Taught,
+        Delta, ClusterStats, SampledLists, Steps, Taught, Trials,
         Seeded, Reprojected, Reviewed, Reshaped, LineageEvent, Labelled, Named, Hierarchy, Paced, DriftEvent,
         Trained, RankerState, Refitted, ItemModels, ItemModel,
     )

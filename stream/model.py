@@ -31,6 +31,7 @@ from stream.entries import (
 )
 from stream.hashing import HashIndex
 from stream.recommending.counts import ItemCounts
+from stream.recommending.exploring import TrialCounts
 from stream.recommending.item_models import ItemModels, by_rows
 from stream.recommending.mixture import Mixture
 from stream.recommending.ranker import ListWindow, RankerState
@@ -73,6 +74,7 @@ class Model:
         self.mixture = Mixture(self.sources, rec.sources)
         self.ranker = RankerState.prior(len(self.sources), settings.clustering.seed)
         self.lists = ListWindow(LIST_WINDOW)
+        self.trials = TrialCounts()
         self.takings = Takings(settings.item_models.window)
         self.item_models = by_rows([], np.empty(0, np.int64), 0)
         self.fitted_at = 0  # clock up to which events went into them
@@ -168,6 +170,7 @@ class Model:
             self.index,
             self.clock,
         )
+        self.trials.fold(delta.trials)
         self.takings.fold(delta.new_to, delta.items[delta.event_item[delta.event_new]], self.clock)
 
     def _fold_clusters(self, delta: Delta) -> None:

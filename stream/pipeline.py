@@ -27,11 +27,13 @@ from stream.placing import distances_of_taken, place_users
 from stream.profiles.table import ProfileTable
 from stream.profiles.update import Touched, drop_duplicates, find_users, learn_history, learn_vectors
 from stream.recommending.answers import Answers
+from stream.recommending.explorer import Explorer, answered
 from stream.recommending.fragments import ItemFragments
 from stream.recommending.lessons import choose_lessons
 from stream.recommending.publish import publish_lists
 from stream.recommending.readers import expected_return, read_profiles
 from stream.recommending.recommender import Recommender
+from stream.recommending.rules import Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,9 @@ class Pipeline:
         self.settings = settings
         self.encoder = encoder
         self.catalogue = catalogue
-        self.recommender = Recommender(settings.recommending, catalogue)
+        rules = Rules(settings.rules)
+        self.recommender = Recommender(settings.recommending, catalogue, rules)
+        self.explorer = Explorer(rules, catalogue, settings.clustering.seed)
         self.fragments = ItemFragments(catalogue)
 
     def encode_catalogue(self) -> int:
@@ -103,10 +107,12 @@ class Pipeline:
         times = expected_return(rows, model.items.habits)
         readers = read_profiles(rows, after.cluster, after.vectors, index, recommending, times)
         lists = recommender.recommend(readers, model, now)
+        last = touched.last_event
+        explored = self.explorer.explore(lists, readers, events.user[last], events.offset[last], model, now)
         encoder_id, provenance = self.encoder.encoder_id, self.settings.worker.provenance
         fragments, publish = self.fragments, self.settings.publish
         published, chosen = publish_lists(
-            lists, events, touched, table, model, fragments, encoder_id, provenance, publish, not_before
+            explored, events, touched, table, model, fragments, encoder_id, provenance, publish, not_before
         )
 
         lessons = choose_lessons(events, touched, history, index)
@@ -115,6 +121,8 @@ class Pipeline:
             rows_before[u], before.cluster[u], before.vectors[u], index, recommending, lessons.time
         )
         taught = recommender.sample(lessons, then, model, now)
+        source = rows_before["list_source"][of_event]
+        trials = answered(events, answers, source, explored.tried[chosen], model)
         counts = count_outcome(decoded, duplicates, events, len(published), answers, history.new)
-        delta = contribute(decoded, events, touched, after, watched, history, taught, counts, model)
+        delta = contribute(decoded, events, touched, after, watched, history, taught, trials, counts, model)
         return Outcome(events, touched, published, chosen, decoded.dead, delta, answers, history.new)

@@ -22,6 +22,7 @@ from stream.hashing import HashIndex, hash_bytes
 from stream.model import Model
 from stream.recommending.contexts import ContextTable
 from stream.recommending.counts import ItemCounts, ItemLives, Trending
+from stream.recommending.exploring import TrialCounts
 from stream.recommending.item_models import NeighbourLists
 from stream.recommending.mixture import Mixture
 from stream.recommending.pairs import Pairs
@@ -44,7 +45,7 @@ MODEL = Registry(
         SharedClusters, StreamingKMeans, RiverClusterer, Projection, Lineage, LineageEvent, Hierarchy,
         ItemCounts, ItemLives, Popularity, Pairs, ContextTable, RepeatTable, Growth, NeighbourTable, Trending, Columns,
         Mixture, RankerState, ListWindow, SampledLists,
-        Takings, NeighbourLists,
+        Takings, NeighbourLists, TrialCounts,
     ]
 )  # fmt: skip
 

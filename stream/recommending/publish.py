@@ -11,14 +11,14 @@ from stream.hashing import hash_texts
 from stream.model import Model
 from stream.profiles.table import ProfileTable
 from stream.profiles.update import Touched
+from stream.recommending.explorer import Explored
 from stream.recommending.fragments import ItemFragments
 from stream.recommending.holding import to_publish
-from stream.recommending.recommender import Lists
 from stream.recommending.records import CATALOGUE, ListWriter, Published
 
 
 def publish_lists(
-    lists: Lists,
+    explored: Explored,
     events: EventBatch,
     touched: Touched,
     profiles: ProfileTable,
@@ -33,7 +33,7 @@ def publish_lists(
 
     Their profiles remember what was published; those of the others stay as they are.
     """
-    keys = model.index.keys
+    lists, keys = explored.lists, model.index.keys
     listed = (
         np.where(lists.item >= 0, keys[lists.item], np.uint64(0))
         if len(keys)
@@ -57,6 +57,8 @@ def publish_lists(
         user_id=[events.user_id[i] for i in last],
         list_id=names,
         user_seq=table["user_seq"][rows],
+        explores=explored.explores[chosen],
+        propensity=explored.propensity[chosen],
         cluster=table["cluster"][rows],
         partition=partition,
         offset=offset,

@@ -24,6 +24,7 @@ from stream.recommending.proposing import propose
 from stream.recommending.ranker import SampledLists
 from stream.recommending.readers import Readers
 from stream.recommending.repeats import classes
+from stream.recommending.rules import Rules
 from stream.recommending.situations import describe_situation
 from stream.recommending.taught import Taught
 
@@ -52,8 +53,9 @@ class Lists:
 class Recommender:
     """Makes lists; holds what is derived from model and catalogue for that, and nothing that would be missed."""
 
-    def __init__(self, settings: RecommendingSettings, catalogue: Catalogue) -> None:
+    def __init__(self, settings: RecommendingSettings, catalogue: Catalogue, rules: Rules) -> None:
         self.settings = settings
+        self.rules = rules
         self.catalogue = catalogue
         self.content = Content(catalogue)
 
@@ -63,7 +65,7 @@ class Recommender:
 
     def recommend(self, readers: Readers, model: Model, now: int) -> Lists:
         """Lists for m ``readers``; ``now`` in ms: items available from later on are left out."""
-        m, k = len(readers.cluster), self.settings.k
+        m, k = len(readers.cluster), self.rules.depth(self.settings.k)
         out = Lists(np.full((m, k), -1, np.int32), np.zeros((m, k), np.float32), np.zeros((m, k), np.uint8))
         view = _View(self, model, now)
         weights = model.mixture.weights[situation(readers.length)]
@@ -93,7 +95,19 @@ class Recommender:
         taken = np.append(view.taken(model.index), False)  # and -1, for no item, finds the last
         filler = (out.item >= 0) & ~taken[out.item] & (out.source < model.columns.popular)
         out.source[filler] = len(model.sources)
-        return out
+        return self._choose(out, model)
+
+    def _choose(self, ranked: Lists, model: Model) -> Lists:
+        """The lists that the rules leave of what is ranked."""
+        if not self.rules.choosy:
+            return ranked
+        vectors = self.content.vectors(len(model.index))
+        place = self.rules.choose(
+            ranked.item, ranked.score, self.settings.k, self.catalogue.category, vectors
+        )
+        user = np.arange(len(place))[:, None]
+        item = np.where(place >= 0, ranked.item[user, place], np.int32(-1))
+        return Lists(item, ranked.score[user, place], ranked.source[user, place])
 
     def sample(self, lessons: Lessons, readers: Readers, model: Model, now: int) -> Taught:
         """What the sources had to do with what l ``readers`` took, and the lists they might have had before."""
@@ -165,7 +179,8 @@ class _View:
     def __init__(self, recommender: Recommender, model: Model, now: int) -> None:
         settings, catalogue = recommender.settings, recommender.catalogue
         self.model, self.content, self.settings = model, recommender.content, settings
-        self.available = catalogue.available & (catalogue.available_from <= now)
+        on_offer = catalogue.available & (catalogue.available_from <= now)
+        self.available = recommender.rules.allow(on_offer, model.index, catalogue.category)
         items = model.items
         popularity = items.popularity
         enabled = model.mixture.enabled[: model.columns.popular]

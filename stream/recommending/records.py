@@ -11,9 +11,11 @@ import numpy.typing as npt
 import orjson
 
 from stream.clustering.shared import SharedClusters
+from stream.recommending.exploring import EXPLORATION
 from stream.recommending.fragments import ItemFragments, Texts, join
 
 CATALOGUE = "catalogue"  # not a source of candidates, but what fills a list when there are too few
+VARIANTS = (b"plain", b"explore")  # of lists, by whether they were drawn to try something
 REASONS = {
     CATALOGUE: "from the catalogue",
     "popular": "popular with everybody",
@@ -40,6 +42,8 @@ class Published:
     user_id: Sequence[str]
     list_id: Sequence[str]  # of letters, digits and hyphens
     user_seq: Integers
+    explores: npt.NDArray[np.bool_]  # whether the list was drawn to try something new
+    propensity: npt.NDArray[np.float64]  # with which its last item came to be tried; 0: it was not
     cluster: Integers  # -1 where there is none
     partition: Integers
     offset: Integers  # of the last event taken in
@@ -80,17 +84,27 @@ class ListWriter:
         clusters, of = np.unique(published.cluster, return_inverse=True)
         named = clusters.tolist()
         heads = self._heads(published, [self._cluster(c) for c in named], of.tolist())
-        endings = Texts([ending for c in named for ending in self._endings(c)])
+        endings = [ending for c in named for ending in self._endings(c)]
         ending = of[:, None] * len(self._sources) + source
+        tries = published.propensity > 0
+        chances, of_chance = np.unique(published.propensity[tries], return_inverse=True)
+        last = (item[tries] >= 0).sum(axis=1) - 1
+        ending[tries, last] = len(endings) + of_chance
+        endings += map(_tried, chances.tolist())
         openings = self._fragments.openings(item[item >= 0], self._item_ids)
-        return join(Texts(heads), Texts(_tails(published)), openings, endings, item, score, ending)
+        return join(Texts(heads), Texts(_tails(published)), openings, Texts(endings), item, score, ending)
 
     def _heads(self, published: Published, clusters: list[bytes], of: list[int]) -> list[bytes]:
         return [
-            b'{"user_id":%b,"list_id":"%b","user_seq":%d,"cluster":%b,"items":['
-            % (orjson.dumps(user), list_id.encode(), seq, clusters[c])
-            for user, list_id, seq, c in zip(
-                published.user_id, published.list_id, published.user_seq.tolist(), of, strict=True
+            b'{"user_id":%b,"list_id":"%b","user_seq":%d,"variant":"%b","cluster":%b,"items":['
+            % (orjson.dumps(user), list_id.encode(), seq, VARIANTS[explores], clusters[c])
+            for user, list_id, seq, explores, c in zip(
+                published.user_id,
+                published.list_id,
+                published.user_seq.tolist(),
+                published.explores.tolist(),
+                of,
+                strict=True,
             )
         ]
 
@@ -106,6 +120,12 @@ class ListWriter:
         reasons = REASONS | {"trending": f"popular in {label}"}
         said = [orjson.dumps({"source": name, "reason": reasons[name]}) for name in self._sources]
         return [b"," + text[1:] for text in said]
+
+
+def _tried(propensity: float) -> bytes:
+    """How an entry ends that exploration chose."""
+    said = {"source": EXPLORATION, "reason": "new here", "propensity": propensity}
+    return b"," + orjson.dumps(said)[1:]
 
 
 def _tails(published: Published) -> list[bytes]:

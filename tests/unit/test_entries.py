@@ -27,6 +27,7 @@ from stream.entries import (
     encode_entry,
 )
 from stream.errors import FormatError
+from stream.recommending.exploring import Trials
 from stream.recommending.item_models import ItemModel, ItemModels
 from stream.recommending.ranker import RankerState, SampledLists
 from stream.recommending.taught import Taught
@@ -71,6 +72,7 @@ DELTA = Delta(
             np.array([True, False, True]),
         ),
     ),
+    trials=Trials(np.array([5], np.uint64), np.array([5], np.uint64)),
     counts={"events": 3, "dropped.duplicate": 1},
 )
 SEEDED = Seeded(

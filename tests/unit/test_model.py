@@ -23,6 +23,7 @@ from stream.entries import (
 )
 from stream.hashing import HashIndex, hash_texts
 from stream.model import WATCHED_EVENTS, MemoryLog, Model
+from stream.recommending.exploring import Trials
 from stream.recommending.features import MORE_FEATURES, SITUATION
 from stream.recommending.item_models import fit_item_models
 from stream.recommending.ranker import RankerState, SampledLists
@@ -91,6 +92,7 @@ def delta(seed: int, clusters: int = 0) -> Delta:
         sample_users=rng.integers(1, 50, 8).astype(np.uint64),
         sample_vectors=rng.normal(size=(8, DIMENSIONS)).astype(np.float16),
         taught=replace(Taught.nothing(SOURCES), responsibilities=rng.random((4, SOURCES)).astype(np.float32)),
+        trials=Trials(items[:3], items[:1]),
         counts={"events": e, "lists": 3},
     )
 
@@ -159,6 +161,7 @@ def seen_by_items(model: Model) -> dict[str, object]:
         "labels": model.clusters.labels,
         "mixture": model.mixture.weights.tolist(),
         "takings": [column.tolist() for column in astuple(model.takings.read(0))[:3]],
+        "trials": model.trials.of(ITEMS).tolist(),
         "item models": {
             name: {
                 keys[row]: ([keys[item] for item in lists.ids[at].tolist()], lists.scores[at].tolist())
@@ -239,6 +242,7 @@ def test_an_empty_delta_moves_the_version_alone() -> None:
         sample_users=np.empty(0, np.uint64),
         sample_vectors=np.empty((0, DIMENSIONS), np.float16),
         taught=Taught.nothing(SOURCES),
+        trials=Trials.none(),
         counts={"records": 2, "dead.bad_json": 2},
     )
     model.fold(7, empty)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,12 @@ import pytest
 from producers.synthetic import SyntheticLog, SyntheticSettings
 from stream.broker.interface import Records
 from stream.catalogue import Catalogue
-from stream.config import Settings
+from stream.config import RuleSettings, Settings
 from stream.encoder.hashing import HashingEncoder
 from stream.entries import encode_entry
 from stream.events.files import to_records
 from stream.events.schema import EventRecord, ItemFields, ItemRecord
-from stream.hashing import HashIndex
+from stream.hashing import HashIndex, hash_texts
 from stream.learner import Learner
 from stream.model import MemoryLog, Model
 from stream.pipeline import Outcome, Pipeline
@@ -378,3 +378,56 @@ def test_the_very_first_lists_are_full(small_settings: Settings, log: SyntheticL
     second = json.loads(service.take_in([view("eve", log.items[2].item_id, late + 1)]).lists[0])["items"]
     assert second[0]["source"] != "catalogue"
     assert len(second) == k
+
+
+def test_some_lists_try_new_items_and_it_is_noted_what_comes_of_it(small_settings: Settings) -> None:
+    settings = small_settings.model_copy(update={"rules": RuleSettings(explore=0.5)})
+    service = Service(settings, [ItemRecord(item_id=f"i{n}", title=f"thing {n}") for n in range(200)])
+    service.take_in([view(f"u{user}", f"i{n}") for n in range(20) for user in range(n, n + 8)])
+    records = [json.loads(made) for made in service.take_in([view(f"u{n}", "i1") for n in range(27)]).lists]
+    tried = [(made["user_id"], made["items"][-1]) for made in records if "propensity" in made["items"][-1]]
+    assert 5 <= len(tried) <= 22
+    assert {user for user, _ in tried} <= {
+        made["user_id"] for made in records if made["variant"] == "explore"
+    }
+    for _, item in tried:
+        assert item["source"] == "exploration"
+        assert int(item["item_id"][1:]) >= 20
+        assert 0 < item["propensity"] < 0.5
+    plain = [item["source"] for made in records if made["variant"] == "plain" for item in made["items"]]
+    assert "exploration" not in plain
+    user, item = tried[0]
+    delta = service.take_in([view(user, item["item_id"])]).delta
+    assert delta.trials.taken.tolist() == hash_texts([item["item_id"]]).tolist()
+    shown = service.model.trials.of(hash_texts(i["item_id"] for _, i in tried))
+    assert (shown[:, 0] >= 1).all()
+    assert shown[0, 1] == 1
+
+
+def test_nothing_is_tried_unless_it_is_asked_for(trained: Service, events: list[EventRecord]) -> None:
+    outcome = trained.take_in(events[2_000:])
+    assert {json.loads(made)["variant"] for made in outcome.lists} == {"plain"}
+    assert len(outcome.delta.trials.shown) == 0
+
+
+@pytest.mark.parametrize(
+    ("rules", "left"),
+    [
+        ({"blocked_items": ("i0", "i8")}, lambda plain: [i for i in plain if i not in {"i0", "i8"}]),
+        ({"blocked_categories": ("c",)}, lambda plain: []),
+        ({"per_category": 2}, lambda plain: plain[:2]),
+        ({"min_score": 1.0}, lambda plain: plain[:1]),
+    ],
+)
+def test_lists_keep_to_the_rules(
+    shop: Service, small_settings: Settings, rules: dict[str, Any], left: Callable[[list[str]], list[str]]
+) -> None:
+    records = shop.records([view("somebody", None, text="anything")])
+    (plain,) = lists_of(shop.run(records)).values()
+    shop.profiles.rollback()
+    settings = small_settings.model_copy(update={"rules": RuleSettings(**rules)})
+    shop.pipeline = Pipeline(settings, shop.pipeline.encoder, shop.catalogue)
+    (made,) = lists_of(shop.run(records)).values()
+    expected = left(plain)
+    assert made[: len(expected)] == expected
+    assert {"i0", "i8"} & set(made) == {"i0", "i8"} & set(expected)

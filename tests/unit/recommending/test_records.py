@@ -18,6 +18,7 @@ from stream.clustering.shared import Named, SharedClusters
 from stream.config import ClusteringSettings
 from stream.events.schema import ItemRecord
 from stream.hashing import HashIndex, hash_texts
+from stream.recommending.exploring import EXPLORATION
 from stream.recommending.fragments import SCORE_BYTES, ItemFragments, put_score
 from stream.recommending.records import ListWriter, Published
 
@@ -28,6 +29,8 @@ PUBLISHED = Published(
     user_id=["ann"],
     list_id=["g1-0-41"],
     user_seq=np.array([3]),
+    explores=np.array([False]),
+    propensity=np.zeros(1),
     cluster=np.array([5]),
     partition=np.array([0]),
     offset=np.array([41]),
@@ -160,16 +163,26 @@ def test_records_of_many_users_part_where_they_should() -> None:
         score = rng.normal(size=item.shape).astype(np.float32)
         source = rng.integers(0, len(SOURCES), item.shape).astype(np.uint8)
         column = np.arange(m)
+        explores = column % 2 == 1
+        propensity = np.where(explores & (item[:, 0] >= 0), 0.01 * (1 + column % 4), 0)
         published = Published(
-            [f"u{n}" for n in column], [f"g1-0-{n}" for n in column], column, column % 3 - 1, column,
-            column, None, column, column, column, 1, "hashing",
+            [f"u{n}" for n in column], [f"g1-0-{n}" for n in column], column, explores, propensity, column % 3 - 1,
+            column, column, None, column, column, column, 1, "hashing",
         )  # fmt: skip
         records = [json.loads(record) for record in writer.write(published, item, score, source)]
         assert [record["user_id"] for record in records] == list(published.user_id)
-        for record, rows, sources in zip(records, item.tolist(), source.tolist(), strict=True):
+        columns = (item.tolist(), source.tolist(), explores.tolist(), propensity.tolist())
+        for record, rows, sources, tries, chance in zip(records, *columns, strict=True):
+            Draft202012Validator(SCHEMA).validate(
+                record | {"user_seq": 1, "source": {**record["source"], "events": 1}}
+            )
             assert [int(entry["item_id"]) for entry in record["items"]] == [r for r in rows if r >= 0]
             expected = [SOURCES[s] for r, s in zip(rows, sources, strict=True) if r >= 0]
+            if chance:
+                assert record["items"][-1]["propensity"] == chance
+                expected[-1] = EXPLORATION
             assert [entry["source"] for entry in record["items"]] == expected
+            assert record["variant"] == ("explore" if tries else "plain")
 
 
 def test_an_entry_that_changes_is_written_anew() -> None:
