@@ -1,0 +1,52 @@
+"""Holds: how long an item stays out of a user's lists."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.hashing import action_code
+from stream.profiles.holds import FOREVER, held, hold_code, hold_left, hold_seconds, holds_of
+
+SECONDS = st.integers(1, 2**31)
+
+
+@given(SECONDS)
+def test_a_time_comes_back_within_a_tenth_of_a_per_cent(seconds: int) -> None:
+    assert hold_seconds(hold_code(seconds)) == pytest.approx(seconds, rel=1e-3, abs=1e-3)
+
+
+@given(SECONDS, SECONDS)
+def test_longer_holds_have_larger_codes(one: int, other: int) -> None:
+    assert (hold_code(one) <= hold_code(other)) == (one <= other) or hold_code(one) == hold_code(other)
+    assert hold_code(one) < FOREVER
+
+
+@given(SECONDS, SECONDS)
+def test_what_is_left_of_a_hold(seconds: int, elapsed: int) -> None:
+    left = hold_seconds(hold_left(hold_code(seconds), elapsed))
+    assert left == pytest.approx(max(0, seconds - elapsed), rel=1e-3, abs=1e-3 * seconds)
+    assert hold_left(FOREVER, elapsed) == FOREVER
+    assert hold_left(0, elapsed) == 0
+
+
+def test_each_action_has_its_own_window() -> None:
+    action = np.array([action_code(name) for name in ("purchase", "view", "watch")], np.uint16)
+    holds = holds_of(action, {"purchase": 60_000, "watch": "forever"})
+    assert [float(hold_seconds(code)) for code in holds] == [pytest.approx(60, rel=1e-3), 0, np.inf]
+    assert holds_of(action, {}).tolist() == [0, 0, 0]
+
+
+def test_an_item_is_held_until_its_window_has_passed() -> None:
+    items = np.array([[5, 6, 7, 0]], np.uint64)
+    times = np.array([[100, 100, 100, 0]], np.uint32)
+    holds = np.array([[hold_code(60), 0, FOREVER, FOREVER]], np.uint16)
+
+    def at(second: int) -> list[bool]:
+        return held(items, times, holds, np.array([second * 1000]))[0].tolist()
+
+    assert at(100) == [True, False, True, False]
+    assert at(159) == [True, False, True, False]
+    assert at(161) == [False, False, True, False]
