@@ -385,6 +385,7 @@ def test_some_lists_try_new_items_and_it_is_noted_what_comes_of_it(small_setting
     service = Service(settings, [ItemRecord(item_id=f"i{n}", title=f"thing {n}") for n in range(200)])
     service.take_in([view(f"u{user}", f"i{n}") for n in range(20) for user in range(n, n + 8)])
     records = [json.loads(made) for made in service.take_in([view(f"u{n}", "i1") for n in range(27)]).lists]
+    arms = service.pipeline.explorer._arms
     tried = [(made["user_id"], made["items"][-1]) for made in records if "propensity" in made["items"][-1]]
     assert 5 <= len(tried) <= 22
     assert {user for user, _ in tried} <= {
@@ -393,7 +394,8 @@ def test_some_lists_try_new_items_and_it_is_noted_what_comes_of_it(small_setting
     for _, item in tried:
         assert item["source"] == "exploration"
         assert int(item["item_id"][1:]) >= 20
-        assert 0 < item["propensity"] < 0.5
+        row = service.model.index.find(hash_texts([item["item_id"]]))
+        assert item["propensity"] == pytest.approx(0.5 * float(arms.chance[arms.row == row][0]))
     plain = [item["source"] for made in records if made["variant"] == "plain" for item in made["items"]]
     assert "exploration" not in plain
     user, item = tried[0]
