@@ -269,7 +269,14 @@ class RecommendingSettings(Section):
     # Whether lists know of clusters, and of vectors of texts; without, what these say is gone: for measuring.
     clusters: bool = True
     vectors: bool = True
-    exclude_seen: bool = True  # items in a user's history are not listed to them again
+    # Items in a user's history are not listed to them again: true, false, or by action for how long, in ms or
+    # "forever"; an action that is not named keeps nothing out. Changed windows hold for later events.
+    exclude_seen: bool | dict[str, Annotated[int, Field(ge=1)] | Literal["forever"]] = True
+
+    @property
+    def windows(self) -> dict[str, int | Literal["forever"]]:
+        """How long each action keeps its item out of lists, in ms; empty where it does not depend on the action."""
+        return {} if isinstance(self.exclude_seen, bool) else self.exclude_seen
 
 
 class WorkerSettings(Section):

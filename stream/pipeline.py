@@ -97,7 +97,7 @@ class Pipeline:
         vector_row, vectors = describe(events, self.catalogue, self.encoder)
         watched = distances_of_taken(events, touched, before, vector_row, vectors, model)
         learn_vectors(events, touched, table, vector_row, vectors, self.settings.profiles)
-        history = learn_history(events, touched, table)
+        history = learn_history(events, touched, table, recommending.windows)
 
         rows = table.rows[users]
         after = place_users(rows, model)

@@ -16,6 +16,8 @@ from numba import njit
 
 from stream.hashing import action_code
 
+Windows = Mapping[str, int | Literal["forever"]]  # in ms, by name of the action
+NO_WINDOWS: Windows = {}
 FOREVER = 65_535
 # Codes to each doubling of a time: rounding is then 0.02%, and 68 years still fit.
 STEPS = 2_048.0
@@ -45,10 +47,8 @@ def hold_left(code, elapsed):  # type: ignore[no-untyped-def]
     return np.uint16(FOREVER) if code == FOREVER else hold_code(hold_seconds(code) - elapsed)
 
 
-def holds_of(
-    action: npt.NDArray[np.uint16], windows: Mapping[str, int | Literal["forever"]]
-) -> npt.NDArray[np.uint16]:
-    """Holds of events by their ``action`` (n,) codes; ``windows`` are in ms by name of the action.
+def holds_of(action: npt.NDArray[np.uint16], windows: Windows) -> npt.NDArray[np.uint16]:
+    """Holds of events by their ``action`` (n,) codes.
 
     Examples
     --------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from stream.profiles.holds import hold_left
 from stream.steps import FIRST_OF_USER, SESSION_GAP_MS, STARTS_SESSION, WINDOW, WINDOW_STEPS, context_keys
 
 WEIGHT_UNIT = 100  # of history_weight; int16 then reaches +-327 purchases of one item
@@ -66,7 +67,7 @@ def gap_seconds(code):  # type: ignore[no-untyped-def]
 @njit(cache=True)
 def _place(history, r, item, time):  # type: ignore[no-untyped-def]
     """Make room for ``item`` at ``time`` in row r, newest first; returns where, -1: too old."""
-    items, times, weights, counts, actions, gaps = history
+    items, times, weights, counts, holds, gaps = history
     size = items.shape[1]
     at = -1
     for q in range(size):
@@ -85,28 +86,28 @@ def _place(history, r, item, time):  # type: ignore[no-untyped-def]
     gap = np.uint8(0) if fresh else gaps[r, at]
     if not fresh and time > times[r, at]:
         gap = gap_code(np.int64(time) - np.int64(times[r, at]))
-    action = actions[r, at]
+    hold = np.uint16(0) if fresh else hold_left(holds[r, at], np.int64(time) - np.int64(times[r, at]))
     while at > 0 and times[r, at - 1] <= time:
         items[r, at] = items[r, at - 1]
         times[r, at] = times[r, at - 1]
         weights[r, at] = weights[r, at - 1]
         counts[r, at] = counts[r, at - 1]
-        actions[r, at] = actions[r, at - 1]
+        holds[r, at] = holds[r, at - 1]
         gaps[r, at] = gaps[r, at - 1]
         at -= 1
     items[r, at] = item
     times[r, at] = time
     weights[r, at] = weight
     counts[r, at] = count
-    actions[r, at] = action
+    holds[r, at] = hold
     gaps[r, at] = gap
     return at
 
 
 @njit(cache=True)
-def _remember(history, r, item, time, weight, action):  # type: ignore[no-untyped-def]
+def _remember(history, r, item, time, weight, hold):  # type: ignore[no-untyped-def]
     """Put an event into row r's history; returns whether its item is new to the user."""
-    items, times, weights, counts, actions, _ = history
+    items, times, weights, counts, holds, _ = history
     new = True
     for q in range(items.shape[1]):
         if items[r, q] == 0:
@@ -116,8 +117,9 @@ def _remember(history, r, item, time, weight, action):  # type: ignore[no-untype
             break
     at = _place(history, r, item, time)
     if at >= 0:
-        if times[r, at] == time:
-            actions[r, at] = action
+        # An event that comes late began to hold its item back as long ago.
+        late = np.int64(times[r, at]) - np.int64(time)
+        holds[r, at] = max(holds[r, at], hold_left(hold, late))
         weights[r, at] = min(32_767, max(-32_768, weights[r, at] + weight))
         counts[r, at] = min(65_535, counts[r, at] + 1)
     return new
@@ -181,11 +183,11 @@ def _continue_step(present, r, item, action, known):  # type: ignore[no-untyped-
 
 
 @njit(cache=True)
-def follow_steps(rows, slot, item, time, weight, action, user, history, present, opened, new, step_of):  # type: ignore[no-untyped-def]
+def follow_steps(rows, slot, item, time, weight, action, hold, user, history, present, opened, new, step_of):  # type: ignore[no-untyped-def]
     """Walk over a batch's events: put each into its user's row, and note for each step what went before.
 
     Events: ``rows`` and ``slot`` int64 (n,) of the users, in the table and among the batch's; ``item`` uint64,
-    ``time`` int64 ms, ``weight`` int32 hundredths, ``action`` uint16, ``user`` uint64. ``history`` and
+    ``time`` int64 ms, ``weight`` int32 hundredths, ``action`` uint16, ``hold`` uint16, ``user`` uint64. ``history`` and
     ``present`` are columns of the table, changed in place. ``opened`` are the columns (n, ...) of steps to
     fill: time, flags, gap, keys, window's items and lags. ``new`` bool (n,): whether the item was new to its user;
     ``step_of`` int32 (n,): which step an event is part of, -1 for none. Returns how many steps there are.
@@ -223,7 +225,7 @@ def follow_steps(rows, slot, item, time, weight, action, user, history, present,
             n += 1
         step_of[i] = current[slot[i]]
         second = np.uint32(min(max(time[i] // 1000, 0), 4_294_967_295))
-        new[i] = _remember(history, r, item[i], second, weight[i], action[i])
+        new[i] = _remember(history, r, item[i], second, weight[i], hold[i])
         if weight[i] > 0:  # what was taken back or disliked leads nowhere
             _continue_step(present, r, item[i], action[i], not new[i])
     return n

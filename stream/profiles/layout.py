@@ -23,7 +23,7 @@ HISTORY_COLUMNS = (
     "history_time",
     "history_weight",
     "history_count",
-    "history_action",
+    "history_hold",
     "history_gap",
 )
 PRESENT_COLUMNS = (
@@ -96,7 +96,7 @@ class RowLayout:
                 ("history_time", "<u4", h),  # s
                 ("history_weight", "<i2", h),  # sum of w in hundredths: integers add up in any order
                 ("history_count", "<u2", h),
-                ("history_action", "<u2", h),  # of the newest event
+                ("history_hold", "<u2", h),  # how long it stays out of lists, as ``hold_code`` has it
                 (
                     "history_gap",
                     "u1",

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from stream.config import ProfileSettings
 from stream.events.batch import EventBatch
 from stream.hashing import mix
+from stream.profiles.holds import NO_WINDOWS, Windows, holds_of
 from stream.profiles.kernels import WEIGHT_UNIT, add_vectors, follow_steps, known_events
 from stream.profiles.layout import HISTORY_COLUMNS, PRESENT_COLUMNS
 from stream.profiles.table import ProfileTable
@@ -115,8 +116,13 @@ class History:
     lag: npt.NDArray[np.uint8]  # (s, WINDOW) how many steps ago each was touched last
 
 
-def learn_history(batch: EventBatch, touched: Touched, table: ProfileTable) -> History:
-    """Put the batch's items into the histories, and say what stood in them before each step."""
+def learn_history(
+    batch: EventBatch, touched: Touched, table: ProfileTable, windows: Windows = NO_WINDOWS
+) -> History:
+    """Put the batch's items into the histories, and say what stood in them before each step.
+
+    ``windows``: how long each action keeps its item out of lists.
+    """
     n, rows = len(batch), table.rows
     new, step = np.empty(n, np.bool_), np.empty(n, np.int32)
     opened = (
@@ -134,6 +140,7 @@ def learn_history(batch: EventBatch, touched: Touched, table: ProfileTable) -> H
         batch.time,
         np.rint(batch.weight * WEIGHT_UNIT).astype(np.int32),
         batch.action,
+        holds_of(batch.action, windows),
         batch.user,
         tuple(rows[name] for name in HISTORY_COLUMNS),
         tuple(rows[name] for name in PRESENT_COLUMNS),

@@ -27,7 +27,7 @@ class Explored:
     lists: Lists
     explores: npt.NDArray[np.bool_]  # (m,) whether the list was drawn to try something
     propensity: npt.NDArray[np.float64]  # (m,) with which its last item came to be tried, 0 where it was not
-    shown: npt.NDArray[np.uint64]  # hashes of the items that are tried
+    tried: npt.NDArray[np.uint64]  # (m,) hash of that item, 0 for none
 
 
 class Explorer:
@@ -53,7 +53,7 @@ class Explorer:
         """``lists`` for m ``readers``, whose hashes are ``user`` (m,), after their events at ``offset`` (m,)."""
         m = len(user)
         if not self._share:
-            return Explored(lists, np.zeros(m, np.bool_), np.zeros(m), np.empty(0, np.uint64))
+            return Explored(lists, np.zeros(m, np.bool_), np.zeros(m), np.zeros(m, np.uint64))
         arms = self._current(model, now)
         had = np.concatenate([lists.item, readers.own], axis=1)
         drawn = draw(arms, self._share, user, offset, had, self._seed)
@@ -66,9 +66,9 @@ class Explorer:
         item[tries, last], source[tries, last] = arms.row[arm], exploration_source(model)
         propensity = np.zeros(m)
         propensity[tries] = self._share * arms.chance[arm]
-        return Explored(
-            Lists(item, score, source), drawn.explores, propensity, model.index.keys[arms.row[arm]]
-        )
+        tried = np.zeros(m, np.uint64)
+        tried[tries] = model.index.keys[arms.row[arm]]
+        return Explored(Lists(item, score, source), drawn.explores, propensity, tried)
 
     def _current(self, model: Model, now: int) -> Arms:
         catalogue = self._catalogue
@@ -92,15 +92,15 @@ def answered(
     events: EventBatch,
     answers: Answers,
     list_source: npt.NDArray[np.uint8],
-    shown: npt.NDArray[np.uint64],
+    tried: npt.NDArray[np.uint64],
     model: Model,
 ) -> Trials:
     """What is tried now, and which of ``events`` (n,) took what had been.
 
-    ``list_source`` (n, k) is of the lists that their users had before.
+    ``list_source`` (n, k) is of the lists that their users had before; ``tried`` are hashes, 0 for none.
     """
     at = np.maximum(answers.rank, 0).astype(np.int64)
-    tried = list_source[np.arange(len(at)), at] == exploration_source(model)
-    taken = (answers.rank >= 0) & (events.weight > 0) & tried
+    was_tried = list_source[np.arange(len(at)), at] == exploration_source(model)
+    taken = (answers.rank >= 0) & (events.weight > 0) & was_tried
     once = np.unique(np.stack([events.user[taken], events.item[taken]]), axis=1)
-    return Trials(shown, once[1])
+    return Trials(tried[tried != 0], once[1])

@@ -10,6 +10,7 @@ from numba import njit
 
 from stream.config import RecommendingSettings
 from stream.hashing import HashIndex
+from stream.profiles.holds import held
 from stream.profiles.kernels import HABIT, gap_seconds
 from stream.profiles.layout import Rows
 from stream.recommending.tables import Floats
@@ -80,7 +81,7 @@ def read_profiles(
         lag=lag,
         idle=idle,
         usual=usual,
-        seen=items if settings.exclude_seen else items[:, :0],
+        seen=_seen(rows, items, settings),
         length=np.count_nonzero(rows["history_item"], axis=1).astype(np.int64),
         steps=rows["steps"].astype(np.int64),
         silence=np.where(known, elapsed / 1000, -1).astype(np.float32),
@@ -91,6 +92,16 @@ def read_profiles(
         cluster=cluster if settings.clusters else np.full_like(cluster, -1),
         vectors=vectors if settings.vectors else np.zeros_like(vectors),
     )
+
+
+def _seen(rows: Rows, items: Rows32, settings: RecommendingSettings) -> Rows32:
+    if settings.exclude_seen is True:
+        return items
+    if not settings.windows:
+        return items[:, :0]
+    # As of the user's last event: by the time they come back more may be allowed, but who knows when that is.
+    holds = held(rows["history_item"], rows["history_time"], rows["history_hold"], rows["time"])
+    return np.where(holds, items, np.int32(-1))
 
 
 def expected_return(rows: Rows, habits: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:

@@ -166,7 +166,7 @@ class Recommender:
             profiles["list_item"],
             profiles["history_item"],
             model.index.keys[self.popular(model)],
-            self.settings.exclude_seen,
+            self.settings.exclude_seen is True,
             answers.rank,
             answers.popular_rank,
         )

@@ -280,6 +280,20 @@ def test_seen_items_are_listed_where_settings_say_so(small_settings: Settings) -
     assert lists_of(service.take_in([view("u1", "i0", NOW + 1)])) == {"u1": ["i0"]}
 
 
+def test_what_is_excluded_depends_on_the_action_and_the_time(small_settings: Settings) -> None:
+    windows = {"purchase": 60_000, "watch": "forever"}
+    recommending = small_settings.recommending.model_copy(update={"exclude_seen": windows})
+    service = Service(small_settings.model_copy(update={"recommending": recommending}), [])
+    service.take_in([view(f"u{n}", item) for n in range(9) for item in ("bought", "watched", "viewed")])
+
+    def listed(later: int) -> set[str]:
+        return set(lists_of(service.take_in([view("ann", "viewed", NOW + later)]))["ann"])
+
+    service.take_in([view("ann", "bought", NOW, "purchase"), view("ann", "watched", NOW, "watch")])
+    assert listed(59_000) == {"viewed"}
+    assert listed(61_000) == {"viewed", "bought"}
+
+
 def test_an_item_that_is_not_on_offer_is_never_listed(shop: Service) -> None:
     shop.upsert(ItemRecord(item_id="i0", title="thing 0", available=False))
     shop.catalogue.remove(["i1"])

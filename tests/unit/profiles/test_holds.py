@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from stream.config import ProfileSettings
 from stream.hashing import action_code
 from stream.profiles.holds import FOREVER, held, hold_code, hold_left, hold_seconds, holds_of
+from stream.profiles.layout import RowLayout
+from stream.profiles.table import ProfileTable
+from stream.profiles.update import find_users, learn_history
 
 SECONDS = st.integers(1, 2**31)
 
@@ -50,3 +56,24 @@ def test_an_item_is_held_until_its_window_has_passed() -> None:
     assert at(100) == [True, False, True, False]
     assert at(159) == [True, False, True, False]
     assert at(161) == [False, False, True, False]
+
+
+@given(order=st.permutations([(0, "purchase"), (50, "view"), (80, "view"), (30, "watch")]))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_hold_counts_from_its_own_event_in_whatever_order_events_come(
+    make_batch: Any, order: list[tuple[int, str]]
+) -> None:
+    table = ProfileTable(RowLayout.of(ProfileSettings(), 2, 4, "test", 1))
+    table.begin()
+    for second, name in order:
+        batch = make_batch(["ann"], [1_000 * (10**6 + second)], ["a"], actions=[action_code(name)])
+        learn_history(batch, find_users(batch, table), table, {"purchase": 100_000, "watch": 60_000})
+    row = table.rows[:1]
+    assert row["history_time"][0, 0] == 10**6 + 80
+
+    def is_held(second: int) -> bool:
+        columns = (row["history_item"], row["history_time"], row["history_hold"])
+        return bool(held(*columns, np.array([1_000 * (10**6 + second)]))[0, 0])
+
+    assert [is_held(second) for second in (81, 98, 102)] == [True, True, False]
+    table.rollback()
