@@ -58,22 +58,34 @@ def test_an_item_is_held_until_its_window_has_passed() -> None:
     assert at(161) == [False, False, True, False]
 
 
-@given(order=st.permutations([(0, "purchase"), (50, "view"), (80, "view"), (30, "watch")]))
+DONE = [
+    (0, "a", "purchase"),
+    (50, "a", "view"),
+    (80, "a", "view"),
+    (30, "a", "watch"),
+    (60, "b", "view"),
+    (10, "c", "watch"),
+]
+
+
+@given(order=st.permutations(DONE))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_hold_counts_from_its_own_event_in_whatever_order_events_come(
-    make_batch: Any, order: list[tuple[int, str]]
+    make_batch: Any, order: list[tuple[int, str, str]]
 ) -> None:
     table = ProfileTable(RowLayout.of(ProfileSettings(), 2, 4, "test", 1))
-    table.begin()
-    for second, name in order:
-        batch = make_batch(["ann"], [1_000 * (10**6 + second)], ["a"], actions=[action_code(name)])
+    for second, item, name in order:
+        table.begin()
+        batch = make_batch(["ann"], [1_000 * (10**6 + second)], [item], actions=[action_code(name)])
         learn_history(batch, find_users(batch, table), table, {"purchase": 100_000, "watch": 60_000})
+        table.commit()
     row = table.rows[:1]
-    assert row["history_time"][0, 0] == 10**6 + 80
+    assert (row["history_time"][0, :3] - 10**6).tolist() == [80, 60, 10]
 
-    def is_held(second: int) -> bool:
+    def held_at(second: int) -> list[bool]:
         columns = (row["history_item"], row["history_time"], row["history_hold"])
-        return bool(held(*columns, np.array([1_000 * (10**6 + second)]))[0, 0])
+        return held(*columns, np.array([1_000 * (10**6 + second)]))[0, :3].tolist()
 
-    assert [is_held(second) for second in (81, 98, 102)] == [True, True, False]
-    table.rollback()
+    assert [held_at(second) for second in (69, 71, 99, 101)] == [
+        [True, False, True], [True, False, False], [True, False, False], [False, False, False],
+    ]  # fmt: skip

@@ -120,12 +120,12 @@ def test_a_history_with_room_is_the_same_in_any_order(
     learn(one, to_batch(make_batch, events))
     learn(other, to_batch(make_batch, random.sample(events, len(events))))
     for user, row in by_user(other).items():
-        for name in ("item", "time", "weight", "count", "action"):
+        for name in ("item", "time", "weight", "count"):
             assert row["history_" + name].tolist() == by_user(one)[user]["history_" + name].tolist()
 
 
 class PlainHistory:
-    """A user's items, newest first, in Python's own words: [item, s, hundredths, count, action]."""
+    """A user's items, newest first, in Python's own words: [item, s, hundredths, count]."""
 
     def __init__(self) -> None:
         self.entries: list[list[Any]] = []
@@ -141,13 +141,13 @@ class PlainHistory:
                 if self.entries[-1][1] > time:
                     return True
                 self.entries.pop()
-            self._insert([event.item, time, weight, 1, event.action])
+            self._insert([event.item, time, weight, 1])
             return True
         entry[2] += weight
         entry[3] += 1
         if time >= entry[1]:
             self.entries.remove(entry)
-            entry[1], entry[4] = time, event.action
+            entry[1] = time
             self._insert(entry)
         return False
 
@@ -185,7 +185,7 @@ def test_histories_are_those_of_the_plain_reference(make_batch: Any, events: lis
     assert not row["history_item"][n:].any()
     columns = zip(
         [texts[item] for item in row["history_item"][:n].tolist()],
-        *(row["history_" + name][:n].tolist() for name in ("time", "weight", "count", "action")),
+        *(row["history_" + name][:n].tolist() for name in ("time", "weight", "count")),
         strict=True,
     )
     assert [list(column) for column in columns] == plain.entries
