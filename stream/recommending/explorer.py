@@ -76,9 +76,12 @@ class Explorer:
         if state != self._chosen_for:
             on_offer = catalogue.available & (catalogue.available_from <= now)
             allowed = self._rules.allow(on_offer, model.index, catalogue.category)
-            taken = model.items.lives.taken[: len(model.index)]
-            new = np.flatnonzero((allowed & catalogue.known)[: len(taken)] & (taken < KNOWN_TAKINGS))
-            self._arms = arms_among(new, model.index.keys, model.trials, self._seed + state[0])
+            new = allowed & catalogue.known
+            taken = model.items.lives.taken[: len(new)]  # of later rows nothing is counted yet
+            new[: len(taken)] &= taken < KNOWN_TAKINGS
+            self._arms = arms_among(
+                np.flatnonzero(new), model.index.keys, model.trials, self._seed + state[0]
+            )
             self._chosen_for = state
         return self._arms
 
