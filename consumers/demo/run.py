@@ -35,6 +35,7 @@ DEMO_SETTINGS: dict[tuple[str, str], object] = {
     ("worker", "learn_every"): 2_000,
     ("worker", "linger_ms"): 200,
     ("encoder", "cache"): None,  # no file is left behind
+    ("snapshots", "directory"): None,
 }
 LINE_EVERY_S = 5.0  # between lines where there is no terminal
 # Without anything new for so long, though records wait, something hangs. A first start that compiles kernels

@@ -71,6 +71,8 @@ UNAVAILABLE = {
     KafkaError.NOT_COORDINATOR,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.FENCED_LEADER_EPOCH,  # of two brokers, one has not heard yet who leads now
+    KafkaError.UNKNOWN_LEADER_EPOCH,
     KafkaError.BROKER_NOT_AVAILABLE,
 }
 FENCED = {

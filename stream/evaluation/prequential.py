@@ -42,7 +42,7 @@ TEACH_SHARE = 0.1  # of the steps, as in the protocol that the peers were measur
 
 # Events by which the shared model may lag behind a list; the user's own profile never does. 1 takes 3 to 6 times as
 # long, and gives the same figures within their noise; thousands make fashions late.
-LAG = 128
+LAG = 256
 
 REFIT = 5  # times that batch models are fitted over the log, from the first step that is scored
 

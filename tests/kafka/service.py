@@ -284,7 +284,7 @@ class Service:
         assert one.keys() == other.keys()
         mine, others = (self.rows([run[key] for key in sorted(one)]) for run in (one, other))
         exact = ["user", "offset", "time", "session", "events"]
-        exact += [f"history_{name}" for name in ("item", "time", "weight", "count", "action")]
+        exact += [f"history_{name}" for name in ("item", "time", "weight", "count", "hold")]
         for name in exact:
             np.testing.assert_array_equal(mine[name], others[name], name)
         np.testing.assert_array_equal(np.sort(mine["event_id"]), np.sort(others["event_id"]))
