@@ -15,7 +15,7 @@ log = structlog.get_logger()
 class LearnerRole:
     """Holds the role while the group gives it. Belongs to the thread that polls."""
 
-    def __init__(self, broker: Broker, topics: Topics, instance: str) -> None:
+    def __init__(self, broker: Broker, topics: Topics, instance: str | None) -> None:
         # Only the membership is of use; the worker folds the log with a reader of its own.
         self.member = broker.subscribe(
             topics.model_updates.name, topics.group("learner"), self, instance=instance

@@ -87,10 +87,11 @@ class Worker:
         self._processor.catch_up()
         self._lane: Lane[Transaction | Restored | None] = Lane("processing")
         # Members of groups last: from here on they have to be polled.
-        self._learner = LearnerRole(broker, self.topics, worker.instance)
+        instance = worker.instance if settings.kafka.static_membership else None
+        self._learner = LearnerRole(broker, self.topics, instance)
         positions, group = self._processor.positions(), self.topics.group("workers")
         self._consumer = broker.subscribe(
-            self.topics.events.name, group, self, start=positions, instance=worker.instance
+            self.topics.events.name, group, self, start=positions, instance=instance
         )
 
     @property

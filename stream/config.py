@@ -95,6 +95,11 @@ class KafkaSettings(Section):
     # It needs Kafka 4, or 3.7 and later where it is switched on; there the broker's settings say how long a dead
     # member's partitions wait (45 s). All members of a group use the same.
     group_protocol: Literal["classic", "consumer"] = "classic"
+    # Use worker.instance as Kafka's group.instance.id, so that a worker that was killed and starts again gets its
+    # partitions back at once, not after 10 s. Off: when a broker is lost, a coordinator that takes over may answer a
+    # member as if another had its name (seen with three brokers), and the worker ends as fenced. Nothing is lost then,
+    # but something has to start it again.
+    static_membership: bool = False
     # Passed to librdkafka as they are, over Shoal's own: security, buffers, debug. Values are never printed.
     # In the environment SHOAL_KAFKA__LIBRDKAFKA__SASL_PASSWORD is sasl.password.
     librdkafka: Annotated[dict[str, SecretStr], BeforeValidator(_librdkafka)] = Field(default_factory=dict)

@@ -98,8 +98,16 @@ class KafkaAdmin:
 
     def _partition_counts(self, names: Sequence[str]) -> dict[str, int]:
         """The number of partitions of those that exist. Asking creates none."""
+        try:
+            return self._described(names, REQUEST_TIMEOUT / 3)
+        except BrokerUnavailable:
+            # A client may wait for the one broker of several that has just gone; a new one asks those that are there.
+            self.close()
+            return self._described(names, REQUEST_TIMEOUT)
+
+    def _described(self, names: Sequence[str], timeout: float) -> dict[str, int]:
         counts = {}
-        futures = self._admin.describe_topics(TopicCollection(list(names)), request_timeout=REQUEST_TIMEOUT)
+        futures = self._admin.describe_topics(TopicCollection(list(names)), request_timeout=timeout)
         for name, future in futures.items():
             description = self._settle(future, f"asking for topic {name}", *NO_TOPIC)
             if description is not None:
