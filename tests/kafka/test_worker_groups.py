@@ -60,7 +60,8 @@ def test_workers_share_partitions_and_only_those_that_move_are_restored(
 def test_a_killed_worker_is_replaced_by_the_next_of_its_name(
     service: Callable[..., Any], log: SyntheticLog, events: list[EventRecord], protocol: str, patience: float
 ) -> None:
-    shoal = service(kafka={"group_protocol": protocol, "librdkafka": LONG_SESSION})
+    kafka = {"group_protocol": protocol, "static_membership": True, "librdkafka": LONG_SESSION}
+    shoal = service(kafka=kafka)
     shoal.load(log.items)
     shoal.feed(events[:300])
     killed = shoal.process("one")
