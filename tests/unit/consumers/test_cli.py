@@ -214,11 +214,15 @@ def test_a_configured_broker_is_taken_as_it_is() -> None:
 
 
 def test_the_first_signal_asks_and_the_second_acts() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    with stopped_by_signals() as stop:
-        assert not stop.is_set()
-        signal.raise_signal(signal.SIGINT)
-        assert stop.is_set()
-        with pytest.raises(KeyboardInterrupt):
+    # A background job of a shell is born ignoring it.
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with stopped_by_signals() as stop:
+            assert not stop.is_set()
             signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+            assert stop.is_set()
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, inherited)
