@@ -8,7 +8,8 @@ from dataclasses import dataclass
 # The steps of a batch's commit in its order, as a worker of these tests reports them (``hooks``), and those of the
 # learner's. A worker can be made to die or to abort at each of them; after a commit it can only die.
 BATCH_STEPS = ("recommendations", "profiles", "dead-letters", "send_offsets", "model-updates", "commit")
-DECISION_STEPS = ("decision:send_offsets", "decision:model-updates", "decision:commit")
+DECISION = "decision:"
+DECISION_STEPS = tuple(DECISION + step for step in ("send_offsets", "model-updates", "commit"))
 CRASH_STEPS = (*BATCH_STEPS, "committed", *DECISION_STEPS)
 ABORT_STEPS = (*BATCH_STEPS, *DECISION_STEPS)
 

@@ -18,13 +18,14 @@ from tests.kafka.service import Service
 from tests.torture.crew import Crew
 from tests.torture.feeding import Feeder, make_log, make_records
 from tests.torture.hooks import Orders
-from tests.torture.plan import Fault, Size, make_plan
+from tests.torture.plan import DECISION, Fault, Size, make_plan
 from tests.torture.watching import ModelLog, Progress
 
 LOOK_EVERY = 0.1  # seconds between looks at progress and workers
 STALLED_S = (
     90.0  # no commit for so long ends a run as failed: no fault here holds anybody for a third of that
 )
+BREAK_EVERY_S = 1.0  # between broken items while orders for the learner are due
 MOST_UNASKED = 20  # workers that ended without being told to: more are no accident
 SESSION_MS = 2_000  # after which a silent worker's partitions go to others
 PAUSE_S = (3.0, 5.0)  # a paused worker is silent for longer than its session
@@ -98,6 +99,7 @@ class Run:
                 Event(round(time.monotonic() - self._began, 2), self.progress.look(), fault, detail)
             )
         self._wait_for(self.size.events, feeder)
+        self._wait_for_orders()
         self.crew.stop()
         self.model_log.finish()
         self.story.not_obeyed = sorted(path.name for path in self.orders.due.iterdir())
@@ -134,6 +136,25 @@ class Run:
             assert len(unasked) < MOST_UNASKED, unasked[-3:]
             time.sleep(LOOK_EVERY)
 
+    def _wait_for_orders(self) -> None:
+        """Let a learner meet the orders for it that are still due.
+
+        The last of the log may be committed while the learner's role is between two workers; and one transaction may
+        hold the dead letters of several broken items, so that each order gets another one until it is obeyed.
+        """
+        since, asked = time.monotonic(), 0
+        while any(DECISION in path.name for path in self.orders.due.iterdir()):
+            if time.monotonic() - since > STALLED_S:
+                return  # a check says which they are
+            self._break_an_item(f"broken-at-the-end-{(asked := asked + 1)}")
+            for _ in range(round(BREAK_EVERY_S / LOOK_EVERY)):
+                self.crew.tend()
+                time.sleep(LOOK_EVERY)
+
+    def _break_an_item(self, name: str) -> None:
+        """Publish an item that cannot be read: the learner writes its dead letter at once."""
+        self.service.publish_item(name.encode(), b"{")
+
     def _do(self, number: int, fault: Fault) -> str:
         match fault.kind:
             case "kill":
@@ -147,10 +168,8 @@ class Run:
                 self.crew.tend()
             case kind:
                 self.orders.give(number, kind, fault.what)
-                if fault.what.startswith(
-                    "decision:"
-                ):  # the learner writes such an item's dead letter at once
-                    self.service.publish_item(f"broken-{number}".encode(), b"{")
+                if fault.what.startswith(DECISION):
+                    self._break_an_item(f"broken-{number}")
         return ""
 
     def _restart_broker(self) -> str:
