@@ -9,7 +9,7 @@ from numba import njit
 from stream.catalogue import Catalogue
 from stream.clustering.projection import Projection
 from stream.model import Model
-from stream.recommending.tables import Floats, Proposals, heaviest
+from stream.recommending.tables import Floats, Proposals, heaviest, nth_largest
 
 # Items per cluster that its users' own vectors choose from: what a cosine with each costs is what a list costs.
 SHORTLIST = 256
@@ -88,7 +88,7 @@ def _alike(cluster, vectors, shortlists, item_vectors, item, share, length):  # 
         if n == 0:
             continue
         most = min(n, item.shape[2])
-        least = -np.partition(-power[:n], most - 1)[most - 1]
+        least = nth_largest(power[:n], most)
         at = 0
         for q in range(n):
             if power[q] >= least and at < most:

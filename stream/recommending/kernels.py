@@ -7,6 +7,7 @@ from numba import njit
 
 from stream.recommending.features import MIXED, MORE_FEATURES, describe
 from stream.recommending.gathering import BARRED, FREE, capacity, gather
+from stream.recommending.tables import nth_largest
 
 # Candidates that the ranker sees, the best by the sources' mixture: describing and ranking costs 0.2 microseconds each.
 PRUNE = 128
@@ -33,7 +34,7 @@ def _prune(mixed, n, most, chosen):  # type: ignore[no-untyped-def]
         chosen[c] = c
     if n <= most:
         return n
-    least = -np.partition(-mixed[:n], most - 1)[most - 1]
+    least = nth_largest(mixed[:n], most)
     equals = most - (mixed[:n] > least).sum()  # so many of those at the cut have room
     kept = 0
     for c in range(n):
@@ -59,27 +60,31 @@ def situate(situation, ranker, hidden):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, fastmath=True)
 def score_features(X, m, prior, situated, ranker, out):  # type: ignore[no-untyped-def]
-    """Score the first ``m`` rows of ``X`` (cap, F), which is changed: a linear part beside a layer of rectified units.
+    """Score the first ``m`` columns of ``X`` (F, cap), which is changed: a linear part beside rectified units.
 
-    ``prior`` is the feature that also counts by itself, as it is; ``situated`` (HIDDEN,) is from ``situate``.
+    ``prior`` is the feature that also counts by itself, as it is; ``situated`` (HIDDEN,) is from ``situate``. All inner
+    loops run over candidates, which lie side by side: so each is one vector instruction for many of them.
     """
     gain, mean, scale, linear, W, _, _, v, _, _ = ranker
-    hidden = np.empty(HIDDEN, np.float32)
-    features = len(linear)
     for q in range(m):
-        score = gain[0] * X[q, prior]
-        for f in range(features):
-            X[q, f] = min(FAR_OUT, max(-FAR_OUT, (X[q, f] - mean[f]) * scale[f]))
-        for h in range(HIDDEN):
-            hidden[h] = situated[h]
-        for f in range(features):
-            x = X[q, f]
-            score += linear[f] * x
-            for h in range(HIDDEN):  # a constant, so that it becomes one vector instruction
-                hidden[h] += x * W[f, h]
-        for h in range(HIDDEN):
-            score += max(hidden[h], np.float32(0)) * v[h]
-        out[q] = score
+        out[q] = gain[0] * X[prior, q]
+    for f in range(len(linear)):
+        for q in range(m):
+            X[f, q] = min(FAR_OUT, max(-FAR_OUT, (X[f, q] - mean[f]) * scale[f]))
+            out[q] += linear[f] * X[f, q]
+    hidden = np.empty(m, np.float32)
+    fours = len(linear) // 4 * 4
+    for h in range(HIDDEN):
+        hidden[:] = situated[h]
+        for f in range(0, fours, 4):  # by fours, or loads and stores of ``hidden`` would be most of it
+            a, b, c, d = W[f, h], W[f + 1, h], W[f + 2, h], W[f + 3, h]
+            for q in range(m):
+                hidden[q] += a * X[f, q] + b * X[f + 1, q] + c * X[f + 2, q] + d * X[f + 3, q]
+        for f in range(fours, len(linear)):
+            for q in range(m):
+                hidden[q] += W[f, h] * X[f, q]
+        for q in range(m):
+            out[q] += max(hidden[q], np.float32(0)) * v[h]
 
 
 @njit(cache=True)
@@ -160,7 +165,7 @@ def make_lists(  # type: ignore[no-untyped-def]
     own, rates, columns = people[0], known[3], weights.shape[1]
     cap = capacity(charts, proposals, own)
     place, items, shares, own_at, mixed, chosen = _scratch(len(available), cap, columns)
-    X = np.empty((PRUNE, columns + MORE_FEATURES), np.float32)
+    X = np.empty((columns + MORE_FEATURES, PRUNE), np.float32)
     scores = np.empty(PRUNE, np.float32)
     situated = np.empty(HIDDEN, np.float32)
     top = np.empty(out_item.shape[1], np.int64)
@@ -232,6 +237,7 @@ def sample_lists(  # type: ignore[no-untyped-def]
     place, items, shares, own_at, mixed, _ = _scratch(len(available), cap, columns)
     is_target = np.empty(cap, np.bool_)
     chosen = np.empty(most, np.int64)
+    X = np.empty((columns + MORE_FEATURES, most), np.float32)
     at = 0
     for u in range(len(weights)):
         size[u] = 0
@@ -251,8 +257,8 @@ def sample_lists(  # type: ignore[no-untyped-def]
             hit[at + q] = is_target[chosen[q]]
             hits |= hit[at + q]
         if hits:
-            X = features[at : at + m]
             describe(u, chosen, m, (items, shares, own_at), mixed, people, known, least, X)
+            features[at : at + m] = X[:, :m].T
             size[u] = m
             at += m
         _clear(target[:0], items, n, place)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from numba import njit
 
 from stream.recommending.item_models import NeighbourLists
-from stream.recommending.tables import Floats, Proposals
+from stream.recommending.tables import Floats, Proposals, nth_largest
 
 # Of all that is scored, so many are proposed, the best: a long history has a thousand neighbours.
 BEST = 64
@@ -31,6 +31,7 @@ def propose_neighbours(
 def _score(model, own, weight, scratch, item, share, length, sums):  # type: ignore[no-untyped-def]
     place, ids, scores = model
     total, touched, known = scratch
+    found = np.empty(len(total), np.float32)
     for u in range(len(own)):
         n = 0
         for h in range(own.shape[1]):
@@ -47,9 +48,10 @@ def _score(model, own, weight, scratch, item, share, length, sums):  # type: ign
                     touched[n] = j
                     n += 1
                 total[j] += weight[u, h] * scores[r, q]
-        found = total[touched[:n]]
+        for q in range(n):
+            found[q] = max(total[touched[q]], np.float32(0))
         most = min(n, item.shape[2])
-        least = -np.partition(-found, most - 1)[most - 1] if n else np.float32(0)
+        least = nth_largest(found[:n], most)
         at = 0
         for q in range(n):
             j = touched[q]

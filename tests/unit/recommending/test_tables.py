@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.recommending.tables import REBASE, Growth, NeighbourTable, heaviest
+from stream.recommending.tables import REBASE, Growth, NeighbourTable, heaviest, nth_largest
 
 ADDS = st.lists(
     st.tuples(st.integers(-1, 3), st.integers(-1, 9), st.sampled_from([0.25, 0.5, 1.0, 2.0])), max_size=60
@@ -103,3 +103,9 @@ def test_heaviest_does_not_depend_on_the_order_of_rows(scores: list[int], n: int
     )[:n]
     top = heaviest(np.array(scores, np.float32), n, np.array(keys, np.uint64))
     assert [keys[i] for i in top.tolist()] == expected
+
+
+@given(st.lists(st.floats(0, width=32), max_size=20), st.integers(1, 20))
+def test_the_nth_largest_is_the_one_that_sorting_finds(values: list[float], n: int) -> None:
+    expected = sorted(values, reverse=True)[n - 1] if n <= len(values) else 0
+    assert nth_largest(np.array(values, np.float32), n) == expected
