@@ -111,8 +111,19 @@ class Pipeline:
         explored = self.explorer.explore(lists, readers, events.user[last], events.offset[last], model, now)
         encoder_id, provenance = self.encoder.encoder_id, self.settings.worker.provenance
         fragments, publish = self.fragments, self.settings.publish
+        named = recommender.name_reasons(explored.lists, readers, model) if publish.reasons else None
         published, chosen = publish_lists(
-            explored, events, touched, table, model, fragments, encoder_id, provenance, publish, not_before
+            explored,
+            named,
+            events,
+            touched,
+            table,
+            model,
+            fragments,
+            encoder_id,
+            provenance,
+            publish,
+            not_before,
         )
 
         lessons = choose_lessons(events, touched, history, index)

@@ -36,7 +36,7 @@ from stream.model import MemoryLog, Model
 from stream.pipeline import Outcome, Pipeline
 from stream.profiles.layout import RowLayout
 from stream.profiles.table import ProfileTable
-from stream.recommending.records import CATALOGUE
+from stream.recommending.sources import CATALOGUE
 
 TEACH_SHARE = 0.1  # of the steps, as in the protocol that the peers were measured by
 

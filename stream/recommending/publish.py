@@ -12,13 +12,16 @@ from stream.model import Model
 from stream.profiles.table import ProfileTable
 from stream.profiles.update import Touched
 from stream.recommending.explorer import Explored
+from stream.recommending.exploring import EXPLORATION
 from stream.recommending.fragments import ItemFragments
 from stream.recommending.holding import to_publish
-from stream.recommending.records import CATALOGUE, ListWriter, Published
+from stream.recommending.records import ListWriter, Published
+from stream.recommending.sources import CATALOGUE
 
 
 def publish_lists(
     explored: Explored,
+    named: npt.NDArray[np.int64] | None,
     events: EventBatch,
     touched: Touched,
     profiles: ProfileTable,
@@ -31,7 +34,8 @@ def publish_lists(
 ) -> tuple[list[bytes], npt.NDArray[np.intp]]:
     """Records for those of the m users of ``events`` whose lists are to be published, and their places among the m.
 
-    Their profiles remember what was published; those of the others stay as they are.
+    ``named`` (m, k) is of ``name_reasons``, None for lists without reasons. The profiles of those users remember what
+    was published; those of the others stay as they are.
     """
     lists, keys = explored.lists, model.index.keys
     listed = (
@@ -69,8 +73,13 @@ def publish_lists(
         model_version=model.version,
         encoder_id=encoder_id,
     )
-    writer = ListWriter(fragments, model.clusters, model.item_ids, [*model.sources, CATALOGUE])
-    records = writer.write(published, lists.item[chosen], lists.score[chosen], lists.source[chosen])
+    sources = (*model.sources, CATALOGUE, EXPLORATION)
+    writer = ListWriter(fragments, model.clusters, model.item_ids, sources, named is not None)
+    if named is None:
+        named = np.full(lists.item.shape, -1, np.int64)
+    records = writer.write(
+        published, lists.item[chosen], lists.score[chosen], lists.source[chosen], named[chosen]
+    )
     return records, chosen
 
 

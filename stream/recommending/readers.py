@@ -28,6 +28,7 @@ class Readers:
     lag: npt.NDArray[np.uint8]  # (m, H) how many steps ago last, from 1
     idle: Floats  # (m, H) how many s ago
     usual: Floats  # (m, H) s between the last two times, -1 after one only
+    touched: Rows32  # (m, 3) item rows of what they touched last, repetitions included, newest first, -1 none
     seen: Rows32  # (m, H) item rows that they are not to be shown, -1 none
     length: npt.NDArray[np.int64]  # (m,) items in their history
     steps: npt.NDArray[np.int64]  # (m,) ever
@@ -81,6 +82,7 @@ def read_profiles(
         lag=lag,
         idle=idle,
         usual=usual,
+        touched=item_rows(rows["recent_item"][:, :3], index),
         seen=_seen(rows, items, settings),
         length=np.count_nonzero(rows["history_item"], axis=1).astype(np.int64),
         steps=rows["steps"].astype(np.int64),

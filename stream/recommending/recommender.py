@@ -23,6 +23,7 @@ from stream.recommending.mixture import situation
 from stream.recommending.proposing import propose
 from stream.recommending.ranker import SampledLists
 from stream.recommending.readers import Readers
+from stream.recommending.reasons import name_reasons
 from stream.recommending.repeats import classes
 from stream.recommending.rules import Rules
 from stream.recommending.situations import describe_situation
@@ -108,6 +109,10 @@ class Recommender:
         user = np.arange(len(place))[:, None]
         item = np.where(place >= 0, ranked.item[user, place], np.int32(-1))
         return Lists(item, ranked.score[user, place], ranked.source[user, place])
+
+    def name_reasons(self, lists: Lists, readers: Readers, model: Model) -> npt.NDArray[np.int64]:
+        """What the reasons of m ``lists`` for ``readers`` name, int64 (m, k): see ``stream.recommending.reasons``."""
+        return name_reasons(lists.item, lists.source, readers, model, self.content.vectors(len(model.index)))
 
     def sample(self, lessons: Lessons, readers: Readers, model: Model, now: int) -> Taught:
         """What the sources had to do with what l ``readers`` took, and the lists they might have had before."""

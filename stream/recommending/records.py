@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,25 +14,10 @@ import orjson
 from stream.clustering.shared import SharedClusters
 from stream.recommending.exploring import EXPLORATION
 from stream.recommending.fragments import ItemFragments, Texts, join
+from stream.recommending.reasons import REASONS
 
-CATALOGUE = "catalogue"  # not a source of candidates, but what fills a list when there are too few
+TRENDING = "trending"  # whose reason names the cluster
 VARIANTS = (b"plain", b"explore")  # of lists, by whether they were drawn to try something
-REASONS = {
-    CATALOGUE: "from the catalogue",
-    "popular": "popular with everybody",
-    "popular-new": "many take it for the first time",
-    "session-start": "what visits begin with",
-    "first-taken": "what newcomers take",
-    "repeats": "you have had it before",
-    "content": "like what you took",
-    "together": "taken together with what you took",
-    "next": "taken after what you took last",
-    "window": "taken after what you took",
-    "contexts": "follows what you did last",
-    "ease": "taken by those who took what you took",
-    "item-knn": "taken by those who took the same",
-}
-
 Integers = npt.NDArray[np.integer[Any]]
 
 
@@ -63,12 +49,14 @@ class ListWriter:
         fragments: ItemFragments,
         clusters: SharedClusters,
         item_ids: Mapping[int, str],
-        sources: Sequence[str],
+        sources: tuple[str, ...],
+        reasons: bool = True,
     ) -> None:
         self._fragments = fragments
         self._clusters = clusters
         self._item_ids = item_ids
         self._sources = sources
+        self._reasons = reasons
 
     def write(
         self,
@@ -76,23 +64,22 @@ class ListWriter:
         item: npt.NDArray[np.int32],
         score: npt.NDArray[np.float32],
         source: npt.NDArray[np.uint8],
+        named: npt.NDArray[np.int64],
     ) -> list[bytes]:
-        """Give m records; ``item`` (m, k) are rows, best first, -1 behind the last; ``source`` (m, k) theirs.
+        """Give m records.
 
-        Raises ArithmeticError where a score is no number.
+        ``item`` (m, k) are rows, best first, -1 behind the last; ``source`` (m, k) theirs; ``named`` (m, k) what their
+        reasons name, see ``name_reasons``. Raises ArithmeticError where a score is no number.
         """
         clusters, of = np.unique(published.cluster, return_inverse=True)
-        named = clusters.tolist()
-        heads = self._heads(published, [self._cluster(c) for c in named], of.tolist())
-        endings = [ending for c in named for ending in self._endings(c)]
-        ending = of[:, None] * len(self._sources) + source
-        tries = published.propensity > 0
-        chances, of_chance = np.unique(published.propensity[tries], return_inverse=True)
-        last = (item[tries] >= 0).sum(axis=1) - 1
-        ending[tries, last] = len(endings) + of_chance
-        endings += map(_tried, chances.tolist())
+        heads = self._heads(published, [self._cluster(c) for c in clusters.tolist()], of.tolist())
+        names = self._fragments.names(named[named >= 0], self._item_ids)
+        # What has no name is not named.
+        named = np.where((named >= 0) & (np.append(names.size, 0)[named] > 0), named, -1)
+        endings, ending = self._endings(published, clusters, of, item, source, named)
         openings = self._fragments.openings(item[item >= 0], self._item_ids)
-        return join(Texts(heads), Texts(_tails(published)), openings, Texts(endings), item, score, ending)
+        pieces = Texts(heads), Texts(_tails(published)), openings, Texts(endings), names
+        return join(*pieces, item, score, ending, named)
 
     def _heads(self, published: Published, clusters: list[bytes], of: list[int]) -> list[bytes]:
         return [
@@ -114,17 +101,48 @@ class ListWriter:
         label = self._clusters.labels.get(cluster, "")
         return orjson.dumps({"id": cluster, "label": label, "segments": self._clusters.path(cluster)})
 
-    def _endings(self, cluster: int) -> list[bytes]:
-        """How an entry ends, by source."""
-        label = self._clusters.labels.get(cluster, "") or "your cluster"
-        reasons = REASONS | {"trending": f"popular in {label}"}
-        said = [orjson.dumps({"source": name, "reason": reasons[name]}) for name in self._sources]
-        return [b"," + text[1:] for text in said]
+    def _endings(
+        self,
+        published: Published,
+        clusters: Integers,
+        of: Integers,
+        item: npt.NDArray[np.int32],
+        source: npt.NDArray[np.uint8],
+        named: npt.NDArray[np.int64],
+    ) -> tuple[list[bytes], npt.NDArray[np.int64]]:
+        """How entries end, and which of these each does (m, k): an open ending before a name, else a closed one."""
+        endings = [*_all_endings(self._sources, self._reasons)]
+        ending = 2 * source.astype(np.int64) + (named >= 0)
+        trending = np.array([name == TRENDING for name in self._sources])[source]
+        ending[trending] = (len(endings) + np.broadcast_to(of[:, None], source.shape))[trending]
+        labels = [self._clusters.labels.get(cluster, "") for cluster in clusters.tolist()]
+        endings += [_ending(TRENDING, label, self._reasons) for label in labels]
+        tries = published.propensity > 0
+        chances, of_chance = np.unique(published.propensity[tries], return_inverse=True)
+        last = (item[tries] >= 0).sum(axis=1) - 1
+        ending[tries, last] = len(endings) + 2 * of_chance + (named[tries, last] >= 0)
+        for chance in chances.tolist():
+            endings += _both_endings(EXPLORATION, self._reasons, propensity=chance)
+        return endings, ending
 
 
-def _tried(propensity: float) -> bytes:
-    """How an entry ends that exploration chose."""
-    said = {"source": EXPLORATION, "reason": "new here", "propensity": propensity}
+@cache
+def _all_endings(sources: tuple[str, ...], reasons: bool) -> tuple[bytes, ...]:
+    """How an entry ends by source, closed and open by turns."""
+    return tuple(ending for name in sources for ending in _both_endings(name, reasons))
+
+
+def _both_endings(source: str, reasons: bool, **more: float) -> tuple[bytes, bytes]:
+    """How an entry of ``source`` ends, closed, and open for a name to follow."""
+    return _ending(source, "", reasons, **more), _ending(source, "?", reasons, **more)[: -len('?"}')]
+
+
+def _ending(source: str, name: str, reasons: bool, **more: float) -> bytes:
+    """How an entry of ``source`` ends; its reason, if there are ``reasons``, names ``name`` unless that is empty."""
+    reason = REASONS[source]
+    said = {"source": source, **more}
+    if reasons:
+        said["reason"] = reason.before + name if name else reason.text
     return b"," + orjson.dumps(said)[1:]
 
 

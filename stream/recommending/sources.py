@@ -18,6 +18,7 @@ NAMES = (
     "repeats", "trending", "content", "together", "next", "window", *["contexts"] * (CONTEXTS + 1), "ease", "item-knn",
 )  # fmt: skip
 POPULAR = ("popular", "popular-new", "session-start", "first-taken")
+CATALOGUE = "catalogue"  # no source of candidates, but what fills a list when there are too few
 # All that can be switched on and off.
 SOURCES = (*POPULAR, *dict.fromkeys(NAMES))
 # How far each is trusted before anything is learnt. Popularity is never absurd, and who comes back comes for more.

@@ -148,6 +148,12 @@ class TestWrong:
             "kafka.partitions = 'x' (the command line): must be a valid integer"
         )
 
+    def test_contexts_are_a_power_of_two(self):
+        assert complaint(overrides={"recommending.context_rows": 100_000}) == (
+            "recommending.context_rows = 100000 (the command line): must be a power of two, such as 65536 or 131072"
+        )
+        assert load(overrides={"recommending.context_rows": 65_536}).recommending.context_rows == 65_536
+
     def test_the_source_is_the_one_that_won(self, file):
         text = complaint(file("[clustering]\nk = 4\n"), {"SHOAL_CLUSTERING__K": "-1"})
         assert "SHOAL_CLUSTERING__K" in text

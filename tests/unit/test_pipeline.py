@@ -12,7 +12,7 @@ import pytest
 from producers.synthetic import SyntheticLog, SyntheticSettings
 from stream.broker.interface import Records
 from stream.catalogue import Catalogue
-from stream.config import RuleSettings, Settings
+from stream.config import PublishSettings, RuleSettings, Settings
 from stream.encoder.hashing import HashingEncoder
 from stream.entries import encode_entry
 from stream.events.files import to_records
@@ -138,6 +138,25 @@ def test_every_record_is_taken_in_dropped_or_a_dead_letter(
     assert counts["lists"] == len(outcome.lists) == len(outcome.touched.rows)
     assert outcome.delta.offsets == {0: (0, 114)}
     assert dict(service.model.counts) == counts
+
+
+def test_reasons_name_what_the_user_did(shop: Service) -> None:
+    for n in range(6):  # enough that it counts
+        shop.take_in([view(f"w{n}", "i7", NOW + 1), view(f"w{n}", "i3", NOW + 2)])
+    (made,) = map(json.loads, shop.take_in([view("somebody", "i7", NOW + 3)]).lists)
+    reasons = {item["item_id"]: item["reason"] for item in made["items"]}
+    assert reasons["i3"] == "after thing 7"
+    shop.pipeline.settings = shop.pipeline.settings.model_copy(
+        update={"publish": PublishSettings(reasons=False)}
+    )
+    (made,) = map(json.loads, shop.take_in([view("another", "i7", NOW + 3)]).lists)
+    assert {key for item in made["items"] for key in item} == {
+        "item_id",
+        "title",
+        "category",
+        "score",
+        "source",
+    }
 
 
 def without_user(event: EventRecord) -> EventRecord:
