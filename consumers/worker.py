@@ -78,7 +78,7 @@ class Worker:
         self._collector = Collector(self.topics.events.name, worker.micro_batch, worker.linger_ms / 1000)
         self._batch: Batch | None = None  # under way
         self._idle = False  # whether there is nothing under way that somebody waits for
-        self._aborts = 0  # of batches, one after the other
+        self._aborts = 0  # of commits, one after the other
         self._closing = False
         self._active_at = clock.monotonic()  # when something last happened
         # First of all: it fences a predecessor of the same name, and ends what that left open.
@@ -252,15 +252,8 @@ class Worker:
         """Commit ``transaction`` if all of its partitions are here as they were; let the processor know."""
         self._idle = False
         batch, self._batch = self._batch, None
-        committed = False
         try:
-            if batch is None or self._is_current(batch):
-                consumer = self._learner.member if batch is None else self._consumer
-                commit(self._producer, consumer, transaction)
-                committed = True
-                self._aborts = 0
-        except TransactionAborted as aborted:
-            self._note_abort(aborted)
+            committed = (batch is None or self._is_current(batch)) and self._takes_effect(transaction)
         except BaseException:
             self._settle(transaction, False)
             self._lane.wait(STOP_S)
@@ -273,13 +266,24 @@ class Worker:
         if committed and isinstance(transaction, BatchTransaction):
             self._on_commit(transaction.outcome)
 
-    def _note_abort(self, aborted: TransactionAborted) -> None:
-        self._aborts += 1
-        log.warning("commit aborted; it is done again", reason=str(aborted))
-        if self._aborts > MOST_ABORTS:
-            raise BrokerError(
-                f"{self._aborts} commits one after the other were aborted, the last one since: {aborted}"
-            ) from aborted
+    def _takes_effect(self, transaction: Transaction) -> bool:
+        """Write ``transaction``; whether it was committed, and not aborted.
+
+        Raises BrokerError where one after the other is aborted, and what ``commit`` raises else.
+        """
+        consumer = self._consumer if isinstance(transaction, BatchTransaction) else self._learner.member
+        try:
+            commit(self._producer, consumer, transaction)
+        except TransactionAborted as aborted:
+            self._aborts += 1
+            log.warning("commit aborted; it is done again", reason=str(aborted))
+            if self._aborts > MOST_ABORTS:
+                raise BrokerError(
+                    f"{self._aborts} commits one after the other were aborted, the last one since: {aborted}"
+                ) from aborted
+            return False
+        self._aborts = 0
+        return True
 
     def _settle(self, transaction: Transaction, committed: bool) -> None:
         decide = committed and self._learner.is_here()

@@ -137,7 +137,7 @@ def test_commits_that_are_refused_again_and_again_stop_the_worker(
     broker.refuse_commits = 1_000
     with pytest.raises(BrokerError, match="11 commits one after the other were aborted, the last one since"):
         drain(worker)
-    worker.profiles.settle()  # as ``close`` does
+    assert not worker.profiles._open
     assert len(worker.profiles) == 0
     lists = broker.reader(Topics(settings.kafka).recommendations.name, "earliest")
     assert sum(map(len, lists.read_to_end(1.0))) == 0
