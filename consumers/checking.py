@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stream.broker.interface import Broker
 from stream.broker.topics import Topics
-from stream.errors import StateLost
+from stream.errors import OffsetOutOfRange, StateLost
 from stream.model import Model
 
 ANEW = (
@@ -14,11 +14,16 @@ ANEW = (
 
 
 def check_state(broker: Broker, topics: Topics, model: Model) -> None:
-    """Raise StateLost where the model log or the changelog of the profiles was deleted or truncated.
+    """Raise where topics do not hold what ``model``, which is as its log has it, was made of.
+
+    StateLost where the model log or the changelog of the profiles was deleted or truncated, OffsetOutOfRange where the
+    events topic was made anew.
 
     A commit writes the delta, the rows and the offsets of the group together: where one of them is there, the others
-    were. ``model`` is as its log has it.
+    were.
     """
+    if model.events_topic:
+        check_events(broker, topics, model.events_topic)
     changelog = broker.offsets(topics.profiles.name)
     # Only then is the group asked for: a Kafka that has just been set up is still making room for groups' offsets, and
     # librdkafka crashes at times when it is asked for them.
@@ -37,4 +42,17 @@ def check_state(broker: Broker, topics: Topics, model: Model) -> None:
         raise StateLost(
             f"{topics.profiles.name} begins at offsets {truncated} (by partition), so that profiles are missing; it is "
             f"compacted and must never be cut: {ANEW}"
+        )
+
+
+def check_events(broker: Broker, topics: Topics, identity: str) -> None:
+    """Raise OffsetOutOfRange where the events topic is not the one of that ``identity``, though it has its name.
+
+    Offsets alone do not tell: the new one may have grown beyond them.
+    """
+    if broker.identity(topics.events.name) != identity:
+        raise OffsetOutOfRange(
+            f"{topics.events.name} is another topic than the one that was read before: it was deleted and made anew. "
+            "What was made of the old one stands in the state topics: begin a new generation with `shoal reset`, which "
+            "reads what is there"
         )

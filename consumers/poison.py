@@ -30,11 +30,8 @@ OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 DETAIL_CHARACTERS = 300  # of an error's text in a dead letter: enough to find it again, whatever it quotes
 
 
-class Sifter:
-    """Processes batches, without the records at fault.
-
-    A batch that raises is tried once more, since not every failure repeats. Then the shortest beginning of it that
-    raises is sought by halving: its last record is at fault, given what came before. It is refused, and the rest tried.
+class Poison:
+    """Records at fault, of events and of items, counted by where they stood.
 
     Parameters
     ----------
@@ -50,7 +47,48 @@ class Sifter:
         self._limit = limit
         self._window_s = window_s
         self._clock = clock
-        self._found: dict[tuple[int, int], float] = {}  # when, by partition and offset
+        self._found: dict[tuple[str, int, int], float] = {}  # when, by topic, partition and offset
+
+    def note(self, records: Records, row: int, failure: Exception) -> str:
+        """Count that ``failure`` is the fault of a row of ``records``; give what its dead letter says of it.
+
+        Raises ProcessingFailed where it is one too many.
+        """
+        where = records.topic, int(records.partition[row]), int(records.offset[row])
+        now = self._clock.monotonic()
+        self._found = {at: when for at, when in self._found.items() if now - when <= self._window_s}
+        # By its place, or a batch that is done again after an abort would count twice.
+        self._found[where] = now
+        topic, partition, offset = where
+        # Not with the traceback, whose frames show what people did.
+        at = traceback.extract_tb(failure.__traceback__)[-1]
+        log.error(
+            "processing failed on a record",
+            topic=topic,
+            partition=partition,
+            offset=offset,
+            error=repr(failure),
+            at=f"{at.filename}:{at.lineno} {at.name}",
+        )
+        if len(self._found) > self._limit:
+            raise ProcessingFailed(
+                f"processing failed on {len(self._found)} records within {self._window_s:g} s, the last of them offset "
+                f"{offset} of partition {partition} of {topic} ({type(failure).__name__}: {failure}). So many "
+                "are rarely the records' fault: look at the errors above. If they are, raise worker.max_poison, and "
+                "they go to the dead letters"
+            ) from failure
+        return f"{type(failure).__name__}: {failure}"[:DETAIL_CHARACTERS]
+
+
+class Sifter:
+    """Processes batches, without the records at fault, which ``poison`` counts.
+
+    A batch that raises is tried once more, since not every failure repeats. Then the shortest beginning of it that
+    raises is sought by halving: its last record is at fault, given what came before. It is refused, and the rest tried.
+    """
+
+    def __init__(self, poison: Poison) -> None:
+        self._poison = poison
 
     def sift(self, records: Records, attempt: Attempt[T], undo: Callable[[], None]) -> T:
         """What ``attempt`` gives for ``records`` without those at fault; ``undo`` takes back an attempt that went well.
@@ -64,35 +102,11 @@ class Sifter:
                 try:
                     return attempt(rows, refused)
                 except Exception as error:
-                    if _is_blameless(error):
+                    if is_blameless(error):
                         raise
                     failure = error
             row, failure = _first_at_fault(rows, attempt, undo, failure)
-            refused[row] = f"{type(failure).__name__}: {failure}"[:DETAIL_CHARACTERS]
-            self._count(records, row, failure)
-
-    def _count(self, records: Records, row: int, failure: Exception) -> None:
-        where = int(records.partition[row]), int(records.offset[row])
-        now = self._clock.monotonic()
-        self._found = {at: when for at, when in self._found.items() if now - when <= self._window_s}
-        # By its place, or a batch that is done again after an abort would count twice.
-        self._found[where] = now
-        # Not with the traceback, whose frames show what people did.
-        at = traceback.extract_tb(failure.__traceback__)[-1]
-        log.error(
-            "processing failed on a record",
-            partition=where[0],
-            offset=where[1],
-            error=repr(failure),
-            at=f"{at.filename}:{at.lineno} {at.name}",
-        )
-        if len(self._found) > self._limit:
-            raise ProcessingFailed(
-                f"processing failed on {len(self._found)} records within {self._window_s:g} s, the last of them offset "
-                f"{where[1]} of partition {where[0]} of {records.topic} ({type(failure).__name__}: {failure}). So many "
-                "are rarely the records' fault: look at the errors above. If they are, raise worker.max_poison, and "
-                "they go to the dead letters"
-            ) from failure
+            refused[row] = self._poison.note(records, row, failure)
 
 
 def _first_at_fault(
@@ -105,7 +119,7 @@ def _first_at_fault(
         try:
             attempt(rows[:middle], {})
         except Exception as error:
-            if _is_blameless(error):
+            if is_blameless(error):
                 raise
             fails, failure = middle, error
         else:
@@ -114,7 +128,7 @@ def _first_at_fault(
     return int(rows[fails - 1]), failure
 
 
-def _is_blameless(error: Exception) -> bool:
+def is_blameless(error: Exception) -> bool:
     """Whether no record can be at fault for ``error``."""
     text = str(error).lower()
     return isinstance(error, BLAMELESS) or any(words in text for words in OUT_OF_MEMORY)

@@ -7,17 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import structlog
 
-from consumers.checking import check_state
-from consumers.committing import Batch, BatchTransaction, DecisionTransaction, Output, Transaction
+from consumers.checking import check_events, check_state
+from consumers.committing import Batch, BatchTransaction, DecisionTransaction, Transaction
 from consumers.deciding import Deciding
-from consumers.following import CatalogueFollower, EntryWriter, ModelFollower, coordinates
+from consumers.following import CatalogueFollower, EntryWriter, ModelFollower
 from consumers.local_profiles import LocalProfiles
-from consumers.poison import Rows, Sifter
+from consumers.model_lag import ModelLag
+from consumers.poison import Poison, Rows, Sifter
 from consumers.restoring import Restoration
+from consumers.serialising import Serialiser
 from consumers.snapshots import SnapshotWriter, load_newest
 from stream.broker.interface import Broker
 from stream.broker.topics import Topics
@@ -27,7 +27,6 @@ from stream.config import Settings
 from stream.encoder import TextEncoder
 from stream.errors import OffsetOutOfRange, TopicMismatch
 from stream.events.batch import DeadLetter, Decoded
-from stream.events.dead_letters import dead_letter_record
 from stream.events.decode import decode
 from stream.events.reasons import Reason
 from stream.hashing import HashIndex
@@ -42,8 +41,6 @@ log = structlog.get_logger()
 # How long a worker waits to read its own delta before it makes the next lists without. It comes within
 # milliseconds, unless another worker died in an open transaction and holds the log back.
 OWN_DELTA_S = 1.0
-# Idle profiles are looked for this often: a look reads the time of every row, and who is idle for a year can wait.
-SWEEP_EVERY_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +79,18 @@ class Processor:
             )
         )
         worker = settings.worker
-        self._sifter = Sifter(worker.max_poison, worker.poison_window_ms / 1000, clock)
+        self._poison = Poison(worker.max_poison, worker.poison_window_ms / 1000, clock)
+        self._sifter = Sifter(self._poison)
         self._entries = EntryWriter(f"{worker.instance}/{uuid.uuid4().hex[:12]}")
+        self._events_topic = broker.identity(topics.events.name)
+        self._serialiser = Serialiser(
+            topics, self.profiles, self._entries, self._events_topic, settings.profiles.ttl_ms, clock
+        )
         self._shape = shape_of(settings, encoder.encoder_id)
         self._snapshots = SnapshotWriter(broker, topics, settings.snapshots, self._shape, clock)
         self._local = LocalProfiles(broker, topics, self.profiles, settings.snapshots, worker.instance, clock)
         self._restorations: list[Restoration] = []
-        self._swept_at = clock.monotonic()
+        self.model_lag = ModelLag(clock)
         self._here: set[int] = set()  # partitions whose profiles are here, or are being restored
         self._open_model()
 
@@ -99,7 +101,7 @@ class Processor:
         self.model = loaded.model if loaded else fresh
         self.catalogue = Catalogue(self.model.index, self._encoder.dimensions)
         self.pipeline = Pipeline(self.settings, self._encoder, self.catalogue)
-        self._items = CatalogueFollower(self.broker, self.topics, self.catalogue)
+        self._items = CatalogueFollower(self.broker, self.topics, self.catalogue, self._encoder, self._poison)
         self._model_log = ModelFollower(self.broker, self.topics, self.model, loaded.start if loaded else 0)
         self._deciding = Deciding(self.settings, self.topics, self.catalogue, self._entries, self.clock)
         self._snapshots.note(self.model.version)
@@ -109,13 +111,12 @@ class Processor:
         """Read catalogue and model log to their ends, and encode what has no vector."""
         started, before = self.clock.monotonic(), self.model.version
         self._items.catch_up()
-        encoded = self.pipeline.encode_catalogue()
         self._model_log.catch_up()
         check_state(self.broker, self.topics, self.model)
         log.info(
             "caught up",
             items=len(self.catalogue),
-            encoded=encoded,
+            encoded=self._items.encoded,
             snapshot_version=before,
             model_version=self.model.version,
             seconds=round(self.clock.monotonic() - started, 2),
@@ -136,7 +137,8 @@ class Processor:
         def attempt(rows: Rows, refused: Mapping[int, str]) -> BatchTransaction:
             self.profiles.begin()
             try:
-                return self._transaction(batch, self._run(batch, rows, refused))
+                outcome = self._run(batch, rows, refused)
+                return self._serialiser.transaction(batch, outcome, self._here)
             except BaseException:
                 self.profiles.rollback()
                 raise
@@ -175,7 +177,7 @@ class Processor:
         self.profiles.drop(moves.gone)
         self._here = (self._here - set(moves.gone)) | set(moves.came)
         if moves.came:
-            self._check_grown(max(moves.came))
+            self._check_events(max(moves.came))
             starts = self._local.load(moves.came)
             self._restorations.append(
                 Restoration(self.broker, self.topics, self.profiles, moves.came, starts, self.clock)
@@ -203,8 +205,12 @@ class Processor:
                 stack.callback(restoration.close)
             stack.callback(self._local.close)
 
-    def _check_grown(self, partition: int) -> None:
-        """Raise TopicMismatch where the events topic has grown since the start."""
+    def _check_events(self, partition: int) -> None:
+        """Raise where the events topic is not the one that there was at the start.
+
+        TopicMismatch where it has grown, OffsetOutOfRange where it was made anew.
+        """
+        check_events(self.broker, self.topics, self._events_topic)
         topic = self.topics.profiles.name
         there = self.broker.partitions(topic)
         if partition >= there:
@@ -215,8 +221,8 @@ class Processor:
 
     def _follow(self) -> None:
         self._items.poll()
-        self.pipeline.encode_catalogue()
         self._read_model_log(lambda: self._model_log.poll(0.0))
+        self.model_lag.note(self._model_log.lag(), self.model.version)
 
     def _read_model_log(self, read: Callable[[], bool]) -> bool:
         """Do ``read``; where the log was trimmed before this worker had read it, begin again with a snapshot."""
@@ -244,51 +250,6 @@ class Processor:
         publish = self.settings.publish
         not_before = self.clock.now_ms() - publish.catch_up_ms if publish.after_catch_up else None
         return self.pipeline.take_in(decoded, self.profiles, self.model, not_before)
-
-    def _transaction(self, batch: Batch, outcome: Outcome) -> BatchTransaction:
-        topics, touched, profiles, records = self.topics, outcome.touched, self.profiles, batch.records
-        told, ids = outcome.published, outcome.events.user_id
-        users: list[bytes | None] = [ids[i].encode() for i in touched.last_event[told]]
-        idle = self._sweep(outcome)
-        self._count(batch, outcome)
-        dead_keys: list[bytes | None] = [coordinates(records, letter.row) for letter in outcome.dead]
-        dead: list[bytes | None] = [dead_letter_record(records, letter) for letter in outcome.dead]
-        rows, keys = profiles.serialise(touched.rows), profiles.keys(touched.rows)
-        tombstones: list[bytes | None] = [None] * len(idle)
-        outputs = [
-            Output(topics.recommendations.name, touched.partition[told], users, list(outcome.lists)),
-            Output(topics.profiles.name, touched.partition, keys, rows),
-            Output(topics.profiles.name, profiles.partitions(idle), profiles.keys(idle), tombstones),
-            Output(topics.dead_letters.name, 0, dead_keys, dead),
-        ]
-        parts = self._entries.parts(outcome.delta)
-        entry = Output(topics.model_updates.name, 0, [None] * len(parts), parts)
-        return BatchTransaction(
-            outputs, records.next_offsets(), entry, self._entries.sequence, batch, outcome, idle
-        )
-
-    def _count(self, batch: Batch, outcome: Outcome) -> None:
-        """Count, beside what the pipeline does, what only a look at the log can tell."""
-        counts = outcome.delta.counts
-        if batch.skipped:
-            counts["lost"] = batch.skipped
-        split = self.profiles.split_users(outcome.touched.rows, self._here)
-        if split:
-            counts["split_users"] = split
-            log.warning(
-                "users whose events come in several partitions have a profile in each: let all producers of the events "
-                "use one partitioner, with the user id as the key, and leave the number of partitions as it is",
-                users=split,
-            )
-
-    def _sweep(self, outcome: Outcome) -> npt.NDArray[np.int64]:
-        """Rows of users who have been idle for too long, now and then; tombstones end them in the changelog."""
-        if self.clock.monotonic() - self._swept_at < SWEEP_EVERY_S:
-            return np.empty(0, np.int64)
-        self._swept_at = self.clock.monotonic()
-        idle = np.setdiff1d(self.profiles.idle(self.settings.profiles.ttl_ms), outcome.touched.rows)
-        log.info("idle profiles forgotten", profiles=len(idle))
-        return idle
 
     def _fold_own(self, sequence: int) -> None:
         """Fold up to what was committed just now."""

@@ -75,7 +75,8 @@ class Catalogue:
     Examples
     --------
     >>> catalogue = Catalogue(HashIndex(), dimensions=3)
-    >>> catalogue.upsert([ItemRecord(item_id="a", title="Lamp", category="Home")])
+    >>> catalogue.upsert([ItemRecord(item_id="a", title="Lamp", category="Home")]).tolist()
+    [0]
     >>> catalogue.texts(catalogue.pending()), catalogue.fragment(0)
     (['Lamp. Home'], b'{"item_id":"a","title":"Lamp","category":"Home"}')
     """
@@ -160,8 +161,14 @@ class Catalogue:
         columns.pending[rows] = False
         self.version += 1
 
-    def upsert(self, items: Iterable[ItemRecord]) -> None:
-        """Add or replace entries; one that was updated before the entry in force does nothing."""
+    def leave_without_vectors(self, rows: Rows) -> None:
+        """Note that ``rows`` (m,) get no vector for the texts they have, and are pending no longer."""
+        columns = self._current()
+        columns.has_vector[rows] = columns.pending[rows] = False
+        self.version += 1
+
+    def upsert(self, items: Iterable[ItemRecord]) -> Rows:
+        """Add or replace entries, and give their rows (m,); one updated before the entry in force does nothing."""
         items = list(items)
         rows = self.index.insert(hash_texts(item.item_id for item in items))
         self._current()
@@ -170,6 +177,7 @@ class Catalogue:
             if old is None or (old != item and not is_older(item, old)):
                 self._put(row, item, old)
                 self.version += 1
+        return rows
 
     def remove(self, item_ids: Sequence[str]) -> None:
         """Forget entries; their items are not listed any more. Ids get rows, as events may follow."""

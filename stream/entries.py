@@ -46,6 +46,7 @@ class Delta:
     trials: Trials
     counts: dict[str, float]  # events, lists, drops by reason, hits
     dropped: dict[int, list[int]] | None = None  # with provenance: per input partition the offsets dropped
+    events_topic: str = ""  # identity of the topic that the offsets are of; empty where there is no broker
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ class Model:
         self.updates = 0  # profile updates folded
         self.counts: Counter[str] = Counter()
         self.positions: dict[int, int] = {}  # per partition of events the next one to be taken in
+        self.events_topic = ""  # identity of the topic that these are of
         self.item_ids: dict[int, str] = {}  # id texts by row
         rec = settings.recommending
         # Long enough for a full list after all that a user has seen is left out.
@@ -144,6 +145,7 @@ class Model:
     def _fold_delta(self, delta: Delta) -> None:
         self.counts.update(delta.counts)
         self.positions.update({partition: last + 1 for partition, (_, last) in delta.offsets.items()})
+        self.events_topic = delta.events_topic
         rows = self.index.insert(delta.items)
         for row, item_id in zip(rows.tolist(), delta.item_ids, strict=True):
             if item_id is not None:

@@ -176,6 +176,10 @@ class Reader(Protocol):
         """Per partition the offset of the next record to be read."""
         ...
 
+    def lag(self) -> int:
+        """How many offsets lie behind the positions, open transactions included, as far as is known without asking."""
+        ...
+
     def close(self) -> None:
         """Give connections back. Idempotent."""
         ...

@@ -97,7 +97,11 @@ class KafkaAdmin:
         )
 
     def _partition_counts(self, names: Sequence[str]) -> dict[str, int]:
-        """The number of partitions of those that exist. Asking creates none."""
+        """The number of partitions of those that exist."""
+        return {name: len(found.partitions) for name, found in self._describe(names).items()}
+
+    def _describe(self, names: Sequence[str]) -> dict[str, Any]:
+        """What the broker says of those topics that exist. Asking creates none."""
         try:
             return self._described(names, REQUEST_TIMEOUT / 3)
         except BrokerUnavailable:
@@ -105,21 +109,23 @@ class KafkaAdmin:
             self.close()
             return self._described(names, REQUEST_TIMEOUT)
 
-    def _described(self, names: Sequence[str], timeout: float) -> dict[str, int]:
-        counts = {}
+    def _described(self, names: Sequence[str], timeout: float) -> dict[str, Any]:
         futures = self._admin.describe_topics(TopicCollection(list(names)), request_timeout=timeout)
-        for name, future in futures.items():
-            description = self._settle(future, f"asking for topic {name}", *NO_TOPIC)
-            if description is not None:
-                counts[name] = len(description.partitions)
-        return counts
+        answers = {
+            name: self._settle(future, f"asking for topic {name}", *NO_TOPIC)
+            for name, future in futures.items()
+        }
+        return {name: answer for name, answer in answers.items() if answer is not None}
 
     def partitions(self, topic: str) -> int:
         """See ``Broker.partitions``."""
-        counts = self._partition_counts([topic])
-        if topic not in counts:
+        return len(self._existing(topic).partitions)
+
+    def _existing(self, topic: str) -> Any:
+        found = self._describe([topic])
+        if topic not in found:
             raise TopicMismatch(f"there is no topic {topic}; create it first")
-        return counts[topic]
+        return found[topic]
 
     def offsets(self, topic: str) -> dict[int, tuple[int, int]]:
         """See ``Broker.offsets``."""
@@ -159,11 +165,7 @@ class KafkaAdmin:
 
     def identity(self, topic: str) -> str:
         """See ``Broker.identity``."""
-        future = self._admin.describe_topics(TopicCollection([topic]), request_timeout=REQUEST_TIMEOUT)[topic]
-        description = self._settle(future, f"asking for topic {topic}", *NO_TOPIC)
-        if description is None:
-            raise TopicMismatch(f"there is no topic {topic}; create it first")
-        return str(description.topic_id)
+        return str(self._existing(topic).topic_id)
 
     def trim(self, topic: str, before: Mapping[int, int]) -> None:
         """See ``Broker.trim``."""

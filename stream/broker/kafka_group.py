@@ -193,14 +193,7 @@ class KafkaGroupConsumer:
 
     def lag(self) -> dict[int, int]:
         """See ``GroupConsumer.lag``. A partition is missing until its first record or end has been seen."""
-        lags = {}
-        for partition, position in self._fetcher.positions.items():
-            with translated(f"asking for the lag of {self.topic}"):
-                _, end = self._consumer.get_watermark_offsets(
-                    TopicPartition(self.topic, partition), cached=True
-                )
-            lags[partition] = max(0, end - position)
-        return lags
+        return self._fetcher.lag()
 
     def membership(self, partitions: Mapping[int, int]) -> Any:
         """What proves to a transaction that this member may commit offsets of ``partitions``.

@@ -83,6 +83,16 @@ class Fetcher:
                 self._note(error, message)
         return records
 
+    def lag(self) -> dict[int, int]:
+        """Per partition with a position how many offsets lie behind it, as the last fetch said."""
+        lags = {}
+        for partition, position in self.positions.items():
+            with translated(f"asking for the lag of {self._topic}"):
+                at = TopicPartition(self._topic, partition)
+                _, end = self._consumer.get_watermark_offsets(at, cached=True)
+            lags[partition] = max(0, end - position)
+        return lags
+
     def _note(self, error: KafkaError, message: Message) -> None:
         if error.code() == KafkaError._PARTITION_EOF:
             partition, end = message.partition() or 0, message.offset() or 0
@@ -166,6 +176,10 @@ class KafkaReader:
     def positions(self) -> dict[int, int]:
         """See ``Reader.positions``."""
         return dict(self._fetcher.positions)
+
+    def lag(self) -> int:
+        """See ``Reader.lag``. Nothing is known before a partition's first record or end has been seen."""
+        return sum(self._fetcher.lag().values())
 
     def close(self) -> None:
         """See ``Reader.close``."""

@@ -20,6 +20,7 @@ class DecodedItems(NamedTuple):
     """What records of the items topic say."""
 
     items: list[ItemRecord]
+    rows: list[int]  # of each of ``items`` the record that it stood in
     removed: list[str]  # ids whose last record is a tombstone; none of them is in ``items``
     dead: list[DeadLetter]
 
@@ -36,13 +37,14 @@ def decode_items(records: Records) -> DecodedItems:
     >>> two = np.arange(2)
     >>> values = [b'{"item_id": 7, "title": "Lamp"}', None]
     >>> records = Records("items", np.zeros(2, np.int32), two, two, [b"7", b"8"], values)
-    >>> items, removed, dead = decode_items(records)
-    >>> items[0].item_id, items[0].title, removed
-    ('7', 'Lamp', ['8'])
+    >>> items, rows, removed, dead = decode_items(records)
+    >>> items[0].item_id, items[0].title, rows, removed
+    ('7', 'Lamp', [0], ['8'])
     """
     parsed = parse(records.values, _decode_item, ("item_id",))
     messages = dict(zip(parsed.rows, parsed.messages, strict=True))
     in_force: dict[str, ItemRecord | None] = {}
+    stood: dict[str, int] = {}
     for row in sorted([*parsed.rows, *parsed.tombstones]):
         message = messages.get(row)
         entry = read_item(row, message or ItemMessage(), records.keys[row])
@@ -51,10 +53,11 @@ def decode_items(records: Records) -> DecodedItems:
         elif message is None:
             in_force[entry.item_id] = None
         elif not is_older(entry, in_force.get(entry.item_id)):
-            in_force[entry.item_id] = entry
+            in_force[entry.item_id], stood[entry.item_id] = entry, row
     items = [entry for entry in in_force.values() if entry is not None]
     removed = [item_id for item_id, entry in in_force.items() if entry is None]
-    return DecodedItems(items, removed, sorted(parsed.dead, key=lambda letter: letter.row))
+    rows = [stood[entry.item_id] for entry in items]
+    return DecodedItems(items, rows, removed, sorted(parsed.dead, key=lambda letter: letter.row))
 
 
 def is_older(entry: ItemRecord, other: ItemRecord | None) -> bool:

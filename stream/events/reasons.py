@@ -18,7 +18,9 @@ class Reason(StrEnum):
     NO_ITEM_OR_TEXT = "no_item_or_text"
     NO_TIME = "no_time"
     BAD_TIME = "bad_time"  # not a time in the configured unit, or not told apart safely
-    PROCESSING_FAILED = "processing_failed"  # an event that can be read, but the pipeline raises on it
+    PROCESSING_FAILED = (
+        "processing_failed"  # an event or an item that can be read, but processing raises on it
+    )
     FUTURE = "future"  # further ahead of the log's append time than events.max_future_skew_ms
 
 

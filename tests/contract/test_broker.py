@@ -619,6 +619,23 @@ def test_an_aborted_tail_does_not_hold_read_to_end(harness: Harness) -> None:
     assert reader.positions()[0] == harness.broker.offsets(topic)[0][1]
 
 
+def test_a_reader_knows_how_far_it_is_behind(harness: Harness) -> None:
+    topic = harness.topic()
+    harness.commit(topic, b"0", b"1")
+    reader = harness.reader(topic)
+    assert take(reader, 2).values == [b"0", b"1"]
+    until(
+        lambda: not len(reader.read(1, 0.05)) and reader.lag() == 0
+    )  # the end of the transaction is no record
+    producer = harness.producer("slow")
+    producer.begin()
+    producer.send(topic, 0, [None, None], [b"2", b"3"])
+    until(lambda: not len(reader.read(1, 0.05)) and reader.lag() == 2)
+    producer.commit()
+    assert take(reader, 2).values == [b"2", b"3"]
+    until(lambda: not len(reader.read(1, 0.05)) and reader.lag() == 0)
+
+
 def test_readers_start_where_they_are_told(harness: Harness) -> None:
     topic = harness.topic(partitions=2)
     for partition in (0, 1):

@@ -13,6 +13,7 @@ import pytest
 from producers.synthetic import SyntheticLog
 from stream.background import AtOnce
 from stream.encoder import make_encoder
+from stream.encoder.hashing import HashingEncoder
 from stream.errors import Fenced
 from stream.evaluation.prequential import Evaluation
 from stream.events.schema import EventRecord
@@ -56,16 +57,25 @@ def test_what_goes_in_comes_out(
 
 
 def test_poison_passes_to_dead_letters_and_the_partition_goes_on(
-    service: Callable[..., Any], log: SyntheticLog, events: list[EventRecord]
+    service: Callable[..., Any], log: SyntheticLog, events: list[EventRecord], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    encode = HashingEncoder.encode
+
+    def choking(encoder: HashingEncoder, texts: Sequence[str]) -> Any:
+        if "poison" in texts:
+            raise ZeroDivisionError("as a test wants it")
+        return encode(encoder, texts)
+
+    monkeypatch.setattr(HashingEncoder, "encode", choking)
     shoal = service(partitions=1)
     shoal.load(log.items)
     shoal.publish_item(b"broken", b"{")
+    shoal.publish_item(b"bad", b'{"title": "poison"}')
     shoal.feed([*events[:50], *POISON, *events[50:100]])
     shoal.settle(shoal.worker())
     shoal.check_exactly_once()
     letters = shoal.dead_letters()
-    assert len(letters) == len(POISON) + 1
+    assert len(letters) == len(POISON) + 2
     for offset, (value, reason) in enumerate(POISON.items(), start=50):
         letter = letters[f"{shoal.topics.events.name}/0/{offset}".encode()]
         assert (letter.topic, letter.partition, letter.offset) == (shoal.topics.events.name, 0, offset)
@@ -74,6 +84,9 @@ def test_poison_passes_to_dead_letters_and_the_partition_goes_on(
         assert letter.timestamp > 0
     item = letters[f"{shoal.topics.items.name}/0/{len(log.items)}".encode()]
     assert (item.key, item.value, item.reason) == (b"broken", b"{", "bad_json")
+    bad = letters[f"{shoal.topics.items.name}/0/{len(log.items) + 1}".encode()]
+    assert (bad.key, bad.value, bad.reason) == (b"bad", b'{"title": "poison"}', "processing_failed")
+    assert bad.detail == "ZeroDivisionError: as a test wants it"
 
 
 def test_the_learner_writes_an_item_that_cannot_be_read_also_while_nothing_else_happens(

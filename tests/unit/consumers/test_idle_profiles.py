@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from consumers.processing import SWEEP_EVERY_S
+from consumers.serialising import SWEEP_EVERY_S
 from consumers.worker import Worker
 from stream.broker.interface import Records
 from stream.broker.memory import MemoryBroker

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.poison import Rows, Sifter
+from consumers.poison import Poison, Rows, Sifter
 from stream.broker.interface import Records
 from stream.clock import ManualClock
 from stream.errors import BrokerUnavailable, EncoderError, ProcessingFailed
@@ -42,7 +42,7 @@ class Table:
 
 
 def sifter(limit: int = 100, clock: ManualClock | None = None) -> Sifter:
-    return Sifter(limit, 60.0, clock or ManualClock())
+    return Sifter(Poison(limit, 60.0, clock or ManualClock()))
 
 
 @given(st.integers(1, 40), st.sets(st.integers(0, 39)))

@@ -45,9 +45,36 @@ def test_events_that_were_gone_before_they_were_read_are_counted(
     assert worker.model.counts["records"] == 400
 
 
-def test_an_events_topic_that_was_made_anew_is_refused(worked: Cluster) -> None:
+@pytest.mark.parametrize("grown", [False, True])
+def test_an_events_topic_that_was_made_anew_is_refused(
+    worked: Cluster, events: list[EventRecord], grown: bool
+) -> None:
     forget(worked.broker, worked.topics.events.name)
-    with pytest.raises(OffsetOutOfRange, match="ends at 0"):
+    if grown:  # beyond the offsets that were committed: nothing but its identity tells it from the old one
+        worked.feed([*events[:1_000]])
+    lists = len(worked.lists())
+    with pytest.raises(OffsetOutOfRange, match=r"another topic.*deleted and made anew.*shoal reset"):
+        worked.worker()
+    assert len(worked.lists()) == lists
+
+
+def test_an_events_topic_that_was_made_anew_while_workers_run_is_refused(
+    worked: Cluster, events: list[EventRecord]
+) -> None:
+    worker = worked.worker()
+    forget(worked.broker, worked.topics.events.name)
+    worked.feed([*events[:1_000]])
+    lists = len(worked.lists())
+    with pytest.raises(OffsetOutOfRange, match="another topic"):
+        drain(worker)
+    assert len(worked.lists()) == lists
+
+
+def test_an_events_topic_that_has_lost_its_end_is_refused(worked: Cluster) -> None:
+    for partition in worked.broker._topics[worked.topics.events.name]:
+        for column in (partition._keys, partition._values, partition._times, partition._visible):
+            del column[1:]
+    with pytest.raises(OffsetOutOfRange, match="ends at 1"):
         drain(worked.worker())
 
 

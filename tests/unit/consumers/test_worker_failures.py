@@ -183,9 +183,15 @@ def test_nothing_is_decided_twice_while_the_model_log_is_held_back(
     assert sum(end for _, end in lists.values()) > 0
     assert worker.lag() == 0  # lists are made all the same
     assert worker.model.version == version
+    assert worker._processor.model_lag.offsets > 1  # more than what the dead one has left
+    assert worker._processor.model_lag.ms > 0
     dead.abort()
     written = decisions(broker, settings)
     assert written == sorted(set(written))
+    worker._processor._deciding._learner = Obedient(0)
+    drain(worker)
+    assert worker.model.version > version
+    assert worker._processor.model_lag.offsets == worker._processor.model_lag.ms == 0
 
 
 def test_records_of_revoked_partitions_are_not_processed(

@@ -51,7 +51,7 @@ def test_the_key_names_an_item_that_does_not_name_itself() -> None:
 
 
 def test_the_last_record_of_an_id_is_in_force() -> None:
-    items, removed, dead = take(
+    items, rows, removed, dead = take(
         (b"a", {"item_id": "a", "title": "old"}),
         (b"b", {"item_id": "b", "title": "there"}),
         (b"c", None),
@@ -60,6 +60,7 @@ def test_the_last_record_of_an_id_is_in_force() -> None:
         (b"c", {"item_id": "c", "title": "back"}),
     )
     assert {item.item_id: item.title for item in items} == {"a": "new", "c": "back"}
+    assert dict(zip([item.item_id for item in items], rows, strict=True)) == {"a": 4, "c": 5}
     assert removed == ["b"]
     assert not dead
 
@@ -88,14 +89,14 @@ def test_an_older_update_that_comes_later_does_nothing() -> None:
     ],
 )
 def test_what_cannot_be_taken_is_a_dead_letter(key: bytes | None, value: object, reason: str) -> None:
-    items, removed, dead = take((b"a", {"title": "x"}), (key, value))
+    items, _, removed, dead = take((b"a", {"title": "x"}), (key, value))
     assert ([item.item_id for item in items], removed) == (["a"], [])
     assert [(letter.row, letter.reason) for letter in dead] == [(1, reason)]
 
 
 @given(st.lists(st.tuples(st.none() | st.binary(), st.none() | st.binary())))
 def test_arbitrary_bytes_never_raise(pairs: list[tuple[bytes | None, object]]) -> None:
-    items, removed, dead = take(*pairs)
+    items, _, removed, dead = take(*pairs)
     assert len(items) + len(removed) + len(dead) <= len(pairs)
 
 
