@@ -163,6 +163,7 @@ class Model:
 
     def _fold_steps(self, rows: npt.NDArray[np.int64], delta: Delta) -> None:
         cluster = self.clusters.lineage.resolve(delta.steps.cluster.astype(np.int64))
+        cluster[~np.isin(cluster, self.clusters.ids)] = -1  # gone so long ago that nobody knows its heir
         self.items.count(
             rows[delta.event_item],
             delta.event_weight,

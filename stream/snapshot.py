@@ -21,7 +21,7 @@ from stream.errors import FormatError
 from stream.hashing import HashIndex, hash_bytes
 from stream.model import Model
 from stream.recommending.contexts import ContextTable
-from stream.recommending.counts import ItemCounts, ItemLives, Trending
+from stream.recommending.counts import ItemCounts, ItemLives
 from stream.recommending.exploring import TrialCounts
 from stream.recommending.item_models import NeighbourLists
 from stream.recommending.mixture import Mixture
@@ -32,6 +32,7 @@ from stream.recommending.repeats import RepeatTable
 from stream.recommending.sources import Columns
 from stream.recommending.tables import Growth, NeighbourTable
 from stream.recommending.takings import Takings
+from stream.recommending.trending import Charts, Trending
 from stream.state import Registry, attributes_by_kind
 from stream.wire import pack, unpack
 
@@ -43,7 +44,8 @@ MODEL = Registry(
     [
         Model, HashIndex, SampledProfiles,
         SharedClusters, StreamingKMeans, RiverClusterer, Projection, Lineage, LineageEvent, Hierarchy,
-        ItemCounts, ItemLives, Popularity, Pairs, ContextTable, RepeatTable, Growth, NeighbourTable, Trending, Columns,
+        ItemCounts, ItemLives, Popularity, Pairs, ContextTable, RepeatTable, Growth, NeighbourTable, Columns,
+        Trending, Charts,
         Mixture, RankerState, ListWindow, SampledLists,
         Takings, NeighbourLists, TrialCounts,
     ]

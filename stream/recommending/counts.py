@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +15,8 @@ from stream.recommending.contexts import ContextTable
 from stream.recommending.pairs import Pairs
 from stream.recommending.popularity import Popularity
 from stream.recommending.repeats import RepeatTable
-from stream.recommending.tables import Floats, Growth, NeighbourTable, grown
+from stream.recommending.tables import Floats, Growth, grown
+from stream.recommending.trending import Trending
 from stream.steps import FIRST_OF_USER, Steps
 
 # Charts of clusters are sorted out anew after so many events: sorting costs a millisecond, and a list is hardly worse
@@ -24,14 +24,6 @@ from stream.steps import FIRST_OF_USER, Steps
 SORT_EVERY = 256
 # What a step leaves of the log's means over all steps: they speak of the last thousand or so.
 LOG_HABIT = 0.999
-
-
-@dataclass(frozen=True, slots=True)
-class Trending:
-    """The heaviest items of each cluster with their shares, best first; rows of items, -1 where there are no more."""
-
-    item: npt.NDArray[np.int32]  # (cluster ids, t)
-    share: Floats  # (cluster ids, t)
 
 
 class ItemLives:
@@ -70,11 +62,11 @@ class ItemCounts:
         self.contexts = ContextTable(settings.context_rows, settings.neighbours)
         self.repeats = RepeatTable()
         self.habits = np.zeros(3)  # of the log: share of repeats in a step, log(1 + s) between steps, weight
-        self.trending = NeighbourTable(settings.trending)  # rows are cluster ids
+        self.trending = Trending(settings.trending)
         self._next_sort = (
             1  # on the clock; a young log's charts are sorted often, so that first users get lists
         )
-        self.charts = self._sort(np.empty(0, np.uint64))
+        self.charts = self.trending.charts(self._trending_length, np.empty(0, np.uint64))
 
     def count(
         self,
@@ -95,7 +87,6 @@ class ItemCounts:
         self._reserve(len(keys))
         self.popularity.count(items, weights, new, np.repeat(steps.flags, steps.size), keys)
         self.lives.count(items, new, clock)
-        self.trending.reserve(int(steps.cluster.max(initial=-1)) + 1)
         clusters = np.repeat(steps.cluster, steps.size).astype(np.int64)
         self.trending.add(clusters, items, weights * np.float32(now))
         self.pairs.count(steps, items, window, now)
@@ -103,13 +94,8 @@ class ItemCounts:
         self._learn_habits(steps, new)
 
     def inherit(self, events: Sequence[LineageEvent]) -> None:
-        """Hand on what is trending: to the newborn its parents' counts, to an heir those of who is gone."""
-        for event in events:
-            for parent in event.parents:
-                self.trending.copy(parent, event.cluster)
-            if event.heir is not None:
-                self.trending.copy(event.cluster, event.heir)
-                self.trending.clear(event.cluster)
+        """Hand on what is trending in clusters that have gone, and to newborn ones."""
+        self.trending.inherit(events)
 
     def advance(self, clock: int, time: int, keys: npt.NDArray[np.uint64]) -> None:
         """Move to ``clock``, in events, and ``time``, in ms; older counts fade, and charts are sorted out anew."""
@@ -119,7 +105,7 @@ class ItemCounts:
             for table in (self.pairs, self.contexts, self.trending):
                 table.scale(factor)
         if clock >= self._next_sort:
-            self.charts = self._sort(keys)
+            self.charts = self.trending.charts(self._trending_length, keys)
             self._next_sort = clock + min(SORT_EVERY, clock)
 
     @property
@@ -141,16 +127,6 @@ class ItemCounts:
         self.popularity.reserve(rows)
         self.lives.reserve(rows)
         self.pairs.reserve(rows)
-
-    def _sort(self, keys: npt.NDArray[np.uint64]) -> Trending:
-        clusters = len(self.trending.totals)
-        item = np.full((clusters, self._trending_length), -1, np.int32)
-        share = np.zeros((clusters, self._trending_length), np.float32)
-        for cluster in np.flatnonzero(self.trending.totals > 0).tolist():
-            rows, counts = self.trending.heaviest(cluster, self._trending_length, keys)
-            item[cluster, : len(rows)] = rows
-            share[cluster, : len(rows)] = counts / self.trending.totals[cluster]
-        return Trending(item, share)
 
 
 @njit(cache=True)

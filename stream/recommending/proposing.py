@@ -21,6 +21,7 @@ from stream.recommending.sources import (
     WINDOW,
 )
 from stream.recommending.tables import Floats, Proposals
+from stream.recommending.trending import places_of
 from stream.steps import WINDOW as DEPTH
 
 # What an own item says to item-kNN, against the one taken before it: the tenth last says a third. EASE, which explains
@@ -64,9 +65,9 @@ def propose(
 
 def _trending(readers: Readers, model: Model) -> Proposals:
     charts = model.items.charts
-    cluster = np.where(readers.cluster < len(charts.item), readers.cluster, -1)
-    if not len(charts.item):
-        return Proposals.blank(len(cluster), 1, 1)
-    item, share = charts.item[cluster], charts.share[cluster]
-    length = np.where(cluster >= 0, (item >= 0).sum(axis=1), 0).astype(np.int32)
+    if not len(charts.ids):
+        return Proposals.blank(len(readers.cluster), 1, 1)
+    at = places_of(charts.ids, readers.cluster)
+    item, share = charts.item[at], charts.share[at]
+    length = np.where(at >= 0, (item >= 0).sum(axis=1), 0).astype(np.int32)
     return Proposals(item[:, None], share[:, None], length[:, None])
