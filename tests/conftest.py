@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+import consumers  # noqa: F401 - before NumPy, whose threads it limits as in the service
 from stream.broker.embedded import EmbeddedKafka
 from stream.config import KafkaSettings
 
