@@ -29,8 +29,8 @@ class Succession:
 def succeed(old: WeightedCentres, sample: Floats, found: Floats, dead: float) -> Succession:
     """Say what the clusters ``old`` become when ``found`` (k, d) follow, by where the ``sample`` (m, d) goes.
 
-    A cluster at least half of whose users stay together keeps its id. One that weighs ``dead`` times the mean or less
-    retires, of the others those that are close to another merge as twins.
+    A cluster lives on where the largest part of its users are, unless more of another's are there. One that weighs
+    ``dead`` times the mean or less retires, of the others those that are close to another merge as twins.
     """
     k, (rows, away) = len(found), assign(sample, found)
     before, distances = assign(sample, old.centres)
@@ -63,7 +63,7 @@ def _kept(old: WeightedCentres, shared: npt.NDArray[np.float64]) -> Ids:
     """Ids of the clusters found, -1 where none of the old ones goes on."""
     ids = np.full(shared.shape[1], -1, np.int64)
     for o, n in zip(*linear_sum_assignment(-shared), strict=True):
-        if shared[o, n] and 2 * shared[o, n] >= shared[o].sum():
+        if shared[o, n] and shared[o, n] == shared[o].max():
             ids[n] = old.ids[o]
     return ids
 

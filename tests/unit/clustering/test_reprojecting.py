@@ -42,6 +42,14 @@ def test_what_is_captured_comes_back_after_a_drift(whiten: bool) -> None:
     assert better_projection(new, X, 6, whiten) is None
 
 
+def test_axes_that_were_asked_for_since_are_added() -> None:
+    X, _ = users(np.random.default_rng(0), slice(1, 7))
+    new = better_projection(fit_projection(X, 2), X, 6, whiten=False)
+    assert new is not None
+    assert new.dimensions == 6
+    assert better_projection(new, X, 2, whiten=False) is None  # fewer see less
+
+
 def test_a_mean_that_moves_makes_a_space_stale() -> None:
     X, _ = users(np.random.default_rng(0), slice(1, 7))
     fit = fit_projection(X, 6)

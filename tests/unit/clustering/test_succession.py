@@ -57,6 +57,26 @@ def test_the_larger_part_keeps_the_id_of_two_halves_one() -> None:
     assert 0 in succeed(old.weighted, halves, halves, dead=0.0).ids
 
 
+def test_of_a_cluster_that_falls_apart_the_largest_part_keeps_the_id() -> None:
+    places = np.array([[0, 0], [0, 3], [3, 0], [30, 0]], np.float32)
+    users = np.repeat(places, [4, 3, 3, 10], axis=0)
+    old = StreamingKMeans(2, half_life=1_000.0, seed=0)
+    old.seed_with(np.array([[1, 1], [30, 0]], np.float32))
+    found = succeed(old.weighted, users, places, dead=0.0)
+    assert found.means[found.ids == 0].tolist() == [[0, 0]]
+    assert not len(found.gone)
+
+
+def test_a_cluster_whose_place_is_taken_does_not_live_on_in_a_corner() -> None:
+    places = np.array([[0, 0], [9, 0], [9, 2]], np.float32)
+    users = np.concatenate([np.repeat(places, [20, 20, 9], axis=0), [[6, 1]]]).astype(np.float32)
+    old = StreamingKMeans(3, half_life=1_000.0, seed=0)
+    old.seed_with(np.array([[-0.2, 0], [0.2, 0.1], [9, 0.5]], np.float32))
+    found = succeed(old.weighted, users, places, dead=0.0)
+    assert found.gone.tolist() in ([0], [1])
+    assert 3 in found.ids
+
+
 def test_a_cluster_that_nobody_is_in_has_the_nearest_for_its_heir() -> None:
     old = model_at(np.vstack([CROWDS, [[40, 0]]]))
     found = succeed(old.weighted, SAMPLE, CROWDS, dead=0.02)
