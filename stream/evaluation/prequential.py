@@ -40,9 +40,9 @@ from stream.recommending.sources import CATALOGUE
 
 TEACH_SHARE = 0.1  # of the steps, as in the protocol that the peers were measured by
 
-# Events by which the shared model may lag behind a list; the user's own profile never does. 1 takes 3 to 6 times as
-# long, and gives the same figures within their noise; thousands make fashions late.
-LAG = 256
+# Events by which the shared model may lag behind a list; the user's own profile never does. Hundreds miss fashions that
+# are young, and premieres; 1 takes several times as long, and gives the same figures within their noise.
+LAG = 32
 
 REFIT = 5  # times that batch models are fitted over the log, from the first step that is scored
 

@@ -17,8 +17,9 @@ MORE_FEATURES = 15
 # Of the situation: history, steps, silence, repeats, basket, session, the log's repeats, pause, cluster; then the
 # evidence in contexts, the escape from them, and what item models say in all.
 SITUATION = 9 + CONTEXTS + 1 + 2
-# Least probability by backing off.
+# Least probability by backing off, and by the mixture.
 LEAST_CHANCE = np.float32(1e-6)
+LEAST_MIXED = np.float32(1e-7)
 # Of ``take_logs``: 2 / (n ln 2) for n = 1, 3, 5, 7; the root of 2, and its logarithm.
 SERIES = tuple(np.float32(2 / (n * np.log(2))) for n in (1, 3, 5, 7))
 ROOT, HALF = np.float32(np.sqrt(2)), np.float32(0.5)
@@ -94,7 +95,7 @@ def describe(u, chosen, m, gathered, mixed, people, known, least, X):  # type: i
         row = items[c]
         for f in range(columns):
             X[f, q] = shares[c, f] + least[f]
-        X[columns + MIXED, q] = max(mixed[c], np.float32(1e-7))
+        X[columns + MIXED, q] = max(mixed[c], LEAST_MIXED)
         X[columns + CHANCES, q] = shares[c, popular + CHANCE] + escape[u] * shares[c, base] + LEAST_CHANCE
         known_for = taken[row] if row < len(taken) else np.float32(0)
         X[columns + AGE, q] = clock + 1 - first[row] if known_for > 0 else 1

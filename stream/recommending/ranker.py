@@ -26,13 +26,14 @@ LEAST_VARIANCE = 1e-4
 # Candidates that the running means and variances of features remember.
 REMEMBERED = 3e6
 
-WEIGHTS = ("gain", "linear", "W", "S", "b", "v")  # what is learnt by Adam
+WEIGHTS = ("glance", "gain", "linear", "W", "S", "b", "v")  # what is learnt by Adam
 
 
 @dataclass(frozen=True, slots=True)
 class RankerState:
     """Weights, with Adam's moments: the next training goes on from them, whoever is the learner by then."""
 
+    glance: Floats  # (columns + 1,) of the shares' logarithms and the mixture's: which candidates are ranked at all
     gain: Floats  # (1,) of the mixture's logarithm
     linear: Floats  # (F,)
     W: Floats  # (F, HIDDEN)
@@ -55,8 +56,11 @@ class RankerState:
         def drawn(*shape: int) -> Floats:
             return np.asarray(rng.uniform(-1, 1, shape) / np.sqrt(f), np.float32)
 
-        size = 1 + f + (f + SITUATION + 2) * HIDDEN
+        glance = np.zeros(columns + 1, np.float32)
+        glance[columns + MIXED] = 1
+        size = len(glance) + 1 + f + (f + SITUATION + 2) * HIDDEN
         return cls(
+            glance=glance,
             gain=np.ones(1, np.float32),
             linear=np.zeros(f, np.float32),
             W=drawn(f, HIDDEN),
@@ -168,8 +172,8 @@ def train(state: RankerState, window: ListWindow, seed: int) -> RankerState:
         second += (1 - BETA2) * (gradient * gradient - second)
         step = (first / (1 - BETA1**steps)) / (np.sqrt(second / (1 - BETA2**steps)) + EPSILON)
         flat = (flat * (1 - WEIGHT_DECAY) - LEARNING_RATE * step).astype(np.float32)
-    gain, linear, W, S, b, v = _unpack(flat, shapes)
-    learnt = replace(state, gain=gain, linear=linear, W=W, S=S, b=b, v=v)
+    glance, gain, linear, W, S, b, v = _unpack(flat, shapes)
+    learnt = replace(state, glance=glance, gain=gain, linear=linear, W=W, S=S, b=b, v=v)
     return replace(learnt, first=first, second=second, steps=steps)
 
 
@@ -193,7 +197,7 @@ def _unpack(flat: Floats, shapes: list[tuple[int, ...]]) -> list[Floats]:
 
 
 def _gradient(weights: list[Floats], state: RankerState, batch: SampledLists) -> Floats:
-    gain, linear, W, S, b, v = weights
+    glance, gain, linear, W, S, b, v = weights
     f, size = len(linear), batch.size
     raw = batch.features.astype(np.float32)
     mean, scale = state.mean.astype(np.float32), state.scale
@@ -205,11 +209,14 @@ def _gradient(weights: list[Floats], state: RankerState, batch: SampledLists) ->
     hidden *= active
     scores = gain * prior + X @ linear + hidden @ v
     new = raw[:, f - MORE_FEATURES + SEEN] == 0
-    error = _error(scores, batch, np.ones_like(new)) + _error(scores, batch, new)
+    error = _error(scores, batch, new)
+    looks = raw[:, : len(glance)]
+    missed = _error(looks @ glance, batch, new)
     back = np.outer(error, v) * active
     start = np.concatenate([[0], np.cumsum(size)[:-1]])
     by_list = np.add.reduceat(back, start)
     parts = (
+        looks.T @ missed,
         prior @ error,
         X.T @ error,
         X.T @ back,
@@ -220,8 +227,13 @@ def _gradient(weights: list[Floats], state: RankerState, batch: SampledLists) ->
     return np.concatenate([np.ravel(part) for part in parts]).astype(np.float32)
 
 
-def _error(scores: Floats, batch: SampledLists, among: npt.NDArray[np.bool_]) -> Floats:
-    """Derivative of the lists' mean loss by the scores (c,), where only the candidates ``among`` (c,) are listed."""
+def _error(scores: Floats, batch: SampledLists, new: npt.NDArray[np.bool_]) -> Floats:
+    """Derivative of the lists' mean loss by the scores (c,): of whole lists, and of the candidates that are ``new``."""
+    return _error_among(scores, batch, np.ones_like(new)) + _error_among(scores, batch, new)
+
+
+def _error_among(scores: Floats, batch: SampledLists, among: npt.NDArray[np.bool_]) -> Floats:
+    """The same where only the candidates ``among`` (c,) are listed."""
     start = np.concatenate([[0], np.cumsum(batch.size)[:-1]])
     scores = np.where(among, scores, np.float32(-1e9))
     power = np.exp(scores - np.repeat(np.maximum.reduceat(scores, start), batch.size)) * among

@@ -152,6 +152,7 @@ def test_the_ranker_is_trained_when_there_are_lists_enough(model: Model, learner
     assert isinstance(trained, Trained)
     assert trained.lists == TRAIN_FIRST
     assert trained.ranker.linear[0] > model.ranker.linear[0]
+    assert trained.ranker.glance[0] > model.ranker.glance[0]
     assert trained.ranker.steps > 0
     assert model.ranker.steps == 0
     model.fold(0, trained)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stream.recommending import kernels
 from stream.recommending.features import (
     CHANCES,
     LEAST_CHANCE,
@@ -96,7 +95,7 @@ class Market:
         )
         make_lists(
             self.people, self.seen, self.situation, self.weights, self.charts, self.proposals, self.first, self.known,
-            self.least, self.ranker.arrays(), self.available, self.keys, item, score, source,
+            self.least, self.ranker.glance, self.ranker.arrays(), self.available, self.keys, item, score, source,
         )  # fmt: skip
         return item, score, source
 
@@ -209,16 +208,6 @@ def test_equal_scores_go_by_the_items_hashes() -> None:
     assert items.tolist() == [sorted(range(12), key=lambda row: m.keys[row])[:K]] * USERS
 
 
-@pytest.mark.parametrize("most", range(1, 9))
-def test_pruning_keeps_the_best_among_ties_too(most: int) -> None:
-    mixed = np.array([1, 1, 5, 1, 3, 3, 1], np.float32)
-    chosen = np.empty(7, np.int64)
-    n = kernels._prune(mixed, 7, most, chosen)
-    assert n == min(most, 7)
-    assert sorted(mixed[chosen[:n]], reverse=True) == [5, 3, 3, 1, 1, 1, 1][:most]
-    assert len(set(chosen[:n].tolist())) == n
-
-
 @pytest.mark.parametrize("seed", range(5))
 def test_sampled_lists_hold_what_was_taken_and_some_of_the_rest(seed: int) -> None:
     m = Market(seed)
@@ -230,8 +219,8 @@ def test_sampled_lists_hold_what_was_taken_and_some_of_the_rest(seed: int) -> No
     features = np.empty((USERS * most, ALL + MORE_FEATURES), np.float32)
     hit, size = np.empty(len(features), np.bool_), np.empty(USERS, np.int32)
     n = sample_lists(
-        target, bounds, m.people, m.weights, mixtures, m.charts, m.proposals, m.first, m.known, m.least, m.available,
-        most, taught, features, hit, size,
+        target, bounds, m.people, m.weights, mixtures, m.charts, m.proposals, m.first, m.known, m.least,
+        m.ranker.glance, m.available, most, taught, features, hit, size,
     )  # fmt: skip
     expected = np.zeros((4, ALL))
     at = 0
