@@ -198,7 +198,7 @@ def model_times(model: Model, settings: Settings) -> Iterator[tuple[float, float
         times.append(time.perf_counter())
         data = snapshot.write(frozen)
         times.append(time.perf_counter())
-        manifest = snapshot.Manifest("", 0, "", 0, 0, 0, len(data), hash_bytes(data), {}, {}, {}, {}, {})
+        manifest = snapshot.Manifest("", 0, "", 0, 0, 0, len(data), hash_bytes(data), {}, {}, {}, {}, {}, {})
         again = snapshot.read(data, manifest, Model(settings, HashIndex(), DIMENSIONS))
         times.append(time.perf_counter())
         assert again.version == model.version

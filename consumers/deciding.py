@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
+from dataclasses import asdict
 
 import structlog
 
@@ -18,6 +19,7 @@ from stream.entries import Decision, Labelled, Paced
 from stream.learner import Learner
 from stream.model import Model
 from stream.recommending.item_models import ItemModels
+from stream.recommending.quality import LiveQuality
 
 log = structlog.get_logger()
 
@@ -92,10 +94,19 @@ class Deciding:
         self._wakes = now + REST * (now - began)
         return decision
 
+    def _say_quality(self, model: Model) -> None:
+        """Log how good the lists of late were, of all workers."""
+        rates = LiveQuality.of(model.lately.counts).among.get("all")
+        if rates is not None:
+            figures = {name: round(value, 4) for name, value in asdict(rates).items()}
+            coverage = model.lately.listed / max(int(self._catalogue.available.sum()), 1)
+            log.info("quality of lists", **figures, coverage=round(min(coverage, 1.0), 4))
+
     def _announcements(self, decision: Decision, model: Model) -> list[Output]:
         topic = self._topics.clusters.name
         if isinstance(decision, Labelled):
             records = cluster_records(decision.named, model, self._catalogue)
+            self._say_quality(model)
             return [Output(topic, 0, list(records), list(records.values()))]
         if isinstance(decision, Paced):
             return [Output(topic, 0, [DRIFT], [drift_record(decision.drift, model)])]

@@ -148,7 +148,8 @@ class SnapshotWriter:
         self._version, self._taken_at = model.version, self._clock.monotonic()
         log.debug("model copied", ms=round((self._taken_at - began) * 1000, 1), version=model.version)
         about: dict[str, Any] = {
-            "version": model.version, "start": start, "counts": dict(model.counts), "positions": dict(model.positions),
+            "version": model.version, "start": start, "counts": dict(model.counts),
+            "lately": model.lately.state(), "positions": dict(model.positions),
             "decided": dict(model.decided), "labels": dict(model.clusters.labels),
         }  # fmt: skip
         self._lane.start(lambda: self._write(frozen, about))

@@ -11,6 +11,7 @@ from consumers.snapshots import manifests
 from stream.broker.interface import Broker
 from stream.broker.topics import Topics
 from stream.entries import Delta, Entry, Labelled, Seeded
+from stream.recommending.quality import Lately
 from stream.snapshot import Manifest
 
 
@@ -20,6 +21,7 @@ class Tally:
 
     version: int = -1
     counts: Counter[str] = field(default_factory=Counter)  # see stream.contributing.count_outcome
+    lately: Lately = field(default_factory=Lately)
     positions: dict[int, int] = field(default_factory=dict)  # per partition of events the next one to be read
     clusters: int = 0
     labels: dict[int, str] = field(default_factory=dict)
@@ -31,6 +33,7 @@ class Tally:
         return cls(
             manifest.version,
             Counter(manifest.counts),
+            Lately.from_state(manifest.lately),
             dict(manifest.positions),
             len(manifest.labels),
             dict(manifest.labels),
@@ -42,6 +45,7 @@ class Tally:
         self.version = offset
         if isinstance(entry, Delta):
             self.counts.update(entry.counts)
+            self.lately.fold(entry.counts, entry.listed, entry.events)
             self.positions.update({partition: last + 1 for partition, (_, last) in entry.offsets.items()})
         elif entry.sequence == self.decisions.total():
             self.decisions[type(entry).__name__.lower()] += 1

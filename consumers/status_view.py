@@ -8,7 +8,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from consumers.quality_view import quality_view
 from consumers.status import Tally, parts_of, rates, unaccounted
+from stream.recommending.quality import LiveQuality
 
 
 def status_view(tally: Tally, behind: int, k: int) -> RenderableType:
@@ -17,7 +19,9 @@ def status_view(tally: Tally, behind: int, k: int) -> RenderableType:
     table.add_row("lag", f"{behind:,}", "events that no worker has taken in yet")
     table.add_row("clusters", f"{tally.clusters:,}", "")
     table.add_row("model version", f"{tally.version:,}", _decisions(tally))
-    return Group(counts_view(tally.counts), table, *hit_rate_lines(tally.counts, k))
+    lately, ever = LiveQuality.of(tally.lately.counts), LiveQuality.of(tally.counts)
+    quality = quality_view(lately, ever, tally.lately.listed, k)
+    return Group(counts_view(tally.counts), table, "", quality)
 
 
 def counts_view(counts: Mapping[str, float]) -> RenderableType:

@@ -15,7 +15,7 @@ from stream.hashing import mix
 from stream.model import Model
 from stream.placing import Placed
 from stream.profiles.update import History, Touched
-from stream.recommending.answers import Answers
+from stream.recommending.distinct import Sketch
 from stream.recommending.exploring import Trials
 from stream.recommending.taught import Taught
 from stream.steps import Steps
@@ -36,6 +36,7 @@ def contribute(
     history: History,
     taught: Taught,
     trials: Trials,
+    listed: Sketch,
     counts: Mapping[str, float],
     model: Model,
 ) -> Delta:
@@ -84,33 +85,18 @@ def contribute(
         sample_vectors=placed.profiles[sample].astype(np.float16),
         taught=taught,
         trials=trials,
+        listed=listed,
         counts=dict(counts),
         dropped=_dropped(decoded, events) if model.settings.worker.provenance else None,
     )
 
 
-def count_outcome(
-    decoded: Decoded,
-    duplicates: int,
-    events: EventBatch,
-    lists: int,
-    answers: Answers,
-    new: npt.NDArray[np.bool_],
-) -> dict[str, float]:
-    """Count what is added up over all workers: where records went, and how lists were met.
-
-    ``records`` = ``events`` + all ``dropped.*`` + all ``dead.*``. Of the events whose user had a list,
-    ``scored``, so many were ``hits``, and would have been ``popular_hits``; ``new.*`` counts only items that
-    were new to their user.
-    """
+def count_outcome(decoded: Decoded, duplicates: int, events: EventBatch, lists: int) -> dict[str, float]:
+    """Count where records went: ``records`` = ``events`` + all ``dropped.*`` + all ``dead.*``; and ``lists``."""
     counts: Counter[str] = Counter({"records": len(decoded.records), "events": len(events), "lists": lists})
     counts.update({f"dropped.{reason}": n for reason, n in decoded.drops.items()})
     counts.update({"dropped.duplicate": duplicates})
     counts.update(f"dead.{letter.reason}" for letter in decoded.dead)
-    for prefix, among in (("", np.ones(len(events), np.bool_)), ("new.", new)):
-        counts[prefix + "scored"] = int((among & (answers.rank > -2)).sum())
-        counts[prefix + "hits"] = int((among & (answers.rank >= 0)).sum())
-        counts[prefix + "popular_hits"] = int((among & (answers.popular_rank >= 0)).sum())
     return dict(+counts)
 
 

@@ -15,6 +15,7 @@ from stream.clustering.lineage import LineageEvent
 from stream.clustering.shared import Named
 from stream.clustering.stats import ClusterStats
 from stream.errors import FormatError
+from stream.recommending.distinct import Sketch
 from stream.recommending.exploring import Trials
 from stream.recommending.item_models import ItemModel, ItemModels
 from stream.recommending.ranker import RankerState, SampledLists
@@ -44,6 +45,7 @@ class Delta:
     sample_vectors: npt.NDArray[np.float16]  # (s, D)
     taught: Taught
     trials: Trials
+    listed: Sketch  # of the items in the lists that were published
     counts: dict[str, float]  # events, lists, drops by reason, hits
     dropped: dict[int, list[int]] | None = None  # with provenance: per input partition the offsets dropped
     events_topic: str = ""  # identity of the topic that the offsets are of; empty where there is no broker

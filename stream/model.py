@@ -34,6 +34,7 @@ from stream.recommending.counts import ItemCounts
 from stream.recommending.exploring import TrialCounts
 from stream.recommending.item_models import ItemModels, by_rows
 from stream.recommending.mixture import Mixture
+from stream.recommending.quality import Lately
 from stream.recommending.ranker import ListWindow, RankerState
 from stream.recommending.sources import Columns
 from stream.recommending.takings import Takings
@@ -64,6 +65,7 @@ class Model:
         self.time = 0  # ms, of the newest step
         self.updates = 0  # profile updates folded
         self.counts: Counter[str] = Counter()
+        self.lately = Lately()  # the same, of late
         self.positions: dict[int, int] = {}  # per partition of events the next one to be taken in
         self.events_topic = ""  # identity of the topic that these are of
         self.item_ids: dict[int, str] = {}  # id texts by row
@@ -144,6 +146,7 @@ class Model:
 
     def _fold_delta(self, delta: Delta) -> None:
         self.counts.update(delta.counts)
+        self.lately.fold(delta.counts, delta.listed, delta.events)
         self.positions.update({partition: last + 1 for partition, (_, last) in delta.offsets.items()})
         self.events_topic = delta.events_topic
         rows = self.index.insert(delta.items)

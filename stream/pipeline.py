@@ -27,9 +27,11 @@ from stream.placing import distances_of_taken, place_users
 from stream.profiles.table import ProfileTable
 from stream.profiles.update import Touched, drop_duplicates, find_users, learn_history, learn_vectors
 from stream.recommending.answers import Answers
+from stream.recommending.distinct import sketch_of
 from stream.recommending.explorer import Explorer, answered
 from stream.recommending.fragments import ItemFragments
 from stream.recommending.lessons import choose_lessons
+from stream.recommending.meeting import attribute, count_places, measure, numbered
 from stream.recommending.publish import publish_lists
 from stream.recommending.readers import expected_return, read_profiles
 from stream.recommending.recommender import Recommender
@@ -134,6 +136,12 @@ class Pipeline:
         taught = recommender.sample(lessons, then, model, now)
         source = rows_before["list_source"][of_event]
         trials = answered(events, answers, source, explored.tried[chosen], model)
-        counts = count_outcome(decoded, duplicates, events, len(published), answers, history.new)
-        delta = contribute(decoded, events, touched, after, watched, history, taught, trials, counts, model)
+        names, told = numbered(model.sources), users[chosen]
+        item, by = table.rows["list_item"][told], table.rows["list_source"][told]
+        counts = count_outcome(decoded, duplicates, events, len(published)) | count_places(item, by, names)
+        counts |= measure(events, rows_before, of_event, history.new, answers, names)
+        counts |= attribute(events, rows_before, of_event, names)
+        delta = contribute(
+            decoded, events, touched, after, watched, history, taught, trials, sketch_of(item), counts, model
+        )
         return Outcome(events, touched, published, chosen, decoded.dead, delta, answers, history.new)

@@ -27,6 +27,7 @@ from stream.recommending.item_models import NeighbourLists
 from stream.recommending.mixture import Mixture
 from stream.recommending.pairs import Pairs
 from stream.recommending.popularity import Popularity
+from stream.recommending.quality import Lately
 from stream.recommending.ranker import ListWindow, RankerState, SampledLists
 from stream.recommending.repeats import RepeatTable
 from stream.recommending.sources import Columns
@@ -47,7 +48,7 @@ MODEL = Registry(
         ItemCounts, ItemLives, Popularity, Pairs, ContextTable, RepeatTable, Growth, NeighbourTable, Columns,
         Trending, Charts,
         Mixture, RankerState, ListWindow, SampledLists,
-        Takings, NeighbourLists, TrialCounts,
+        Takings, NeighbourLists, TrialCounts, Lately,
     ]
 )  # fmt: skip
 
@@ -78,6 +79,7 @@ class Manifest:
     checksum: int  # XXH3-64 of all of them
     shape: dict[str, Any]  # settings that the model was counted with
     counts: dict[str, float]  # the model's: this and the following for those who only add up
+    lately: dict[str, Any]  # ``Lately.state``
     positions: dict[int, int]  # per partition of events the next one to be read
     decided: dict[str, int]  # decisions by kind
     labels: dict[int, str]  # of the clusters

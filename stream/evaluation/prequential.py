@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -36,6 +36,7 @@ from stream.model import MemoryLog, Model
 from stream.pipeline import Outcome, Pipeline
 from stream.profiles.layout import RowLayout
 from stream.profiles.table import ProfileTable
+from stream.recommending.quality import LiveQuality
 from stream.recommending.sources import CATALOGUE
 
 TEACH_SHARE = 0.1  # of the steps, as in the protocol that the peers were measured by
@@ -57,6 +58,7 @@ class Report:
     """What an evaluation found; all but ``seconds`` depends on log, settings and seed alone."""
 
     counts: dict[str, float]  # where events went, and how lists were met, as the service counts it
+    service: dict[str, Any]  # what the service says of its own quality: ``LiveQuality``, and coverage
     scores: dict[str, Any]  # ``Scoreboard.scores``
     slices: dict[str, Any]
     over_time: list[dict[str, Any]]
@@ -145,6 +147,7 @@ class Evaluation:
         board, counts = self.scoreboard, self.model.counts
         return Report(
             counts={name: counts[name] for name in sorted(counts)},
+            service=self._service(),
             scores=board.scores(),
             slices=slices(board),
             over_time=over_time(board),
@@ -199,6 +202,14 @@ class Evaluation:
             self._on_outcome(outcome)
         while (decision := self.learner.decide(self.model)) is not None:
             self.log.append(decision)
+
+    def _service(self) -> dict[str, Any]:
+        lately = self.model.lately
+        return {
+            "lately": asdict(LiveQuality.of(lately.counts)),
+            "in_all": asdict(LiveQuality.of(self.model.counts)),
+            "coverage": lately.listed / max(len(self.model.index), 1),
+        }
 
     def _clusters(self) -> list[dict[str, Any]]:
         clusters = self.model.clusters

@@ -13,7 +13,7 @@ from stream.errors import FormatError
 from stream.hashing import hash_text
 from stream.steps import RECENT
 
-FORMAT = 2  # of the row; a change of the layout is a new number
+FORMAT = 3  # of the row; a change of the layout is a new number
 
 Rows = npt.NDArray[np.void]
 
@@ -111,6 +111,7 @@ class RowLayout:
                 ("event_id", "<u8", (self.event_ids,)),  # 0: free
                 ("list_item", "<u8", k),  # last published, 0: free
                 ("list_source", "u1", k),
+                ("list_variant", "u1"),  # number of its variant
                 ("vector", "<f2", (self.dimensions,)),
             ]
         )

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from stream.hashing import hash_bytes, mix
 
 EXPLORATION = "exploration"  # how lists call it; no source of candidates
+VARIANTS = ("plain", "explore")  # of lists, by whether they were drawn to try something
 # Items tried at the same time: fewer starve the others of the catalogue, more take long to tell apart.
 ARMS = 64
 # An item that so many users have taken makes its own way.

@@ -44,7 +44,8 @@ def publish_lists(
         else np.zeros(lists.item.shape, np.uint64)
     )
     ingest_time = events.ingest_time[touched.last_event]
-    chosen = to_publish(profiles.rows[touched.rows], listed, ingest_time, settings, not_before)
+    taught = np.bincount(touched.slot, events.weight != 0, len(touched.rows)) > 0
+    chosen = to_publish(profiles.rows[touched.rows], listed, ingest_time, taught, settings, not_before)
     rows, table, last = touched.rows[chosen], profiles.rows, touched.last_event[chosen]
     partition = touched.partition[chosen]
     offset = events.offset[last]
@@ -54,6 +55,7 @@ def publish_lists(
     ]
     table["list_item"][rows] = listed[chosen]
     table["list_source"][rows] = lists.source[chosen]
+    table["list_variant"][rows] = explored.explores[chosen]
     table["list_time"][rows] = ingest_time[chosen]
     table["list_id"][rows] = hash_texts(names)
     table["user_seq"][rows] += np.uint32(1)

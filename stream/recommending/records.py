@@ -12,12 +12,11 @@ import numpy.typing as npt
 import orjson
 
 from stream.clustering.shared import SharedClusters
-from stream.recommending.exploring import EXPLORATION
+from stream.recommending.exploring import EXPLORATION, VARIANTS
 from stream.recommending.fragments import ItemFragments, Texts, join
 from stream.recommending.reasons import REASONS
 
 TRENDING = "trending"  # whose reason names the cluster
-VARIANTS = (b"plain", b"explore")  # of lists, by whether they were drawn to try something
 Integers = npt.NDArray[np.integer[Any]]
 
 
@@ -82,9 +81,10 @@ class ListWriter:
         return join(*pieces, item, score, ending, named)
 
     def _heads(self, published: Published, clusters: list[bytes], of: list[int]) -> list[bytes]:
+        variants = [variant.encode() for variant in VARIANTS]
         return [
             b'{"user_id":%b,"list_id":"%b","user_seq":%d,"variant":"%b","cluster":%b,"items":['
-            % (orjson.dumps(user), list_id.encode(), seq, VARIANTS[explores], clusters[c])
+            % (orjson.dumps(user), list_id.encode(), seq, variants[explores], clusters[c])
             for user, list_id, seq, explores, c in zip(
                 published.user_id,
                 published.list_id,

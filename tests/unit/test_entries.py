@@ -27,6 +27,7 @@ from stream.entries import (
     encode_entry,
 )
 from stream.errors import FormatError
+from stream.recommending.distinct import sketch_of
 from stream.recommending.exploring import Trials
 from stream.recommending.item_models import ItemModel, ItemModels
 from stream.recommending.ranker import RankerState, SampledLists
@@ -73,6 +74,7 @@ DELTA = Delta(
         ),
     ),
     trials=Trials(np.array([5], np.uint64), np.array([5], np.uint64)),
+    listed=sketch_of(np.array([2**64 - 1], np.uint64)),
     counts={"events": 3, "dropped.duplicate": 1},
 )
 SEEDED = Seeded(

@@ -23,6 +23,7 @@ from stream.entries import (
 )
 from stream.hashing import HashIndex, hash_texts
 from stream.model import WATCHED_EVENTS, MemoryLog, Model
+from stream.recommending.distinct import sketch_of
 from stream.recommending.exploring import Trials
 from stream.recommending.features import MORE_FEATURES, SITUATION
 from stream.recommending.item_models import fit_item_models
@@ -93,6 +94,7 @@ def delta(seed: int, clusters: int = 0) -> Delta:
         sample_vectors=rng.normal(size=(8, DIMENSIONS)).astype(np.float16),
         taught=replace(Taught.nothing(SOURCES), responsibilities=rng.random((4, SOURCES)).astype(np.float32)),
         trials=Trials(items[:3], items[:1]),
+        listed=sketch_of(items),
         counts={"events": e, "lists": 3},
     )
 

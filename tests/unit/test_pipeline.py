@@ -159,6 +159,25 @@ def test_reasons_name_what_the_user_did(shop: Service) -> None:
     }
 
 
+def test_answers_are_attributed_to_the_list_that_is_seen(shop: Service) -> None:
+    """What was shown replaces no list, so that the click that follows finds it; after that click there is a new one."""
+    (made,) = map(json.loads, shop.take_in([view("somebody", "i7")]).lists)
+    items = [item["item_id"] for item in made["items"]]
+    answer = {"list_id": made["list_id"]}
+    shown = [
+        view("somebody", item, NOW + 1, "impression", position=place, **answer)
+        for place, item in enumerate(items[:3])
+    ]
+    assert shop.take_in(shown).lists == []
+    (after,) = shop.take_in([view("somebody", items[2], NOW + 2, "click", position=2, **answer)]).lists
+    shop.take_in([view("somebody", items[1], NOW + 3, "click", position=1, **answer)])
+    counts = shop.model.counts
+    assert (counts["impressions"], counts["clicks"], counts["clicks.place.2"]) == (3, 1, 1)
+    assert counts[f"clicks.source.{made['items'][2]['source']}"] == 1
+    assert counts["clicks.other_list"] == 1
+    assert json.loads(after)["user_seq"] == 2
+
+
 def without_user(event: EventRecord) -> EventRecord:
     return EventRecord(action=event.action, item_id="x", timestamp=event.timestamp)
 

@@ -43,7 +43,7 @@ def written(model: Model) -> bytes:
 
 
 def manifest_of(data: bytes) -> Manifest:
-    return Manifest("one", 0, "log", 0, 1, 0, len(data), hash_bytes(data), {}, {}, {}, {}, {})
+    return Manifest("one", 0, "log", 0, 1, 0, len(data), hash_bytes(data), {}, {}, {}, {}, {}, {})
 
 
 def again(model: Model) -> Model:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import io
 
-from consumers.status import TallyReader, lag, parts_of, rates, unaccounted
+import pytest
+from rich.console import Console
+
+from consumers.status import Tally, TallyReader, lag, parts_of, rates, unaccounted
+from consumers.status_view import status_view
 from producers.synthetic import SyntheticLog, SyntheticSettings
 from stream.broker.memory import MemoryBroker
 from stream.broker.topics import Topics, ensure_topics
@@ -42,6 +46,8 @@ def test_a_tally_equals_the_folded_model(evaluated: Evaluation) -> None:
     publisher.flush(1.0)
     tally = TallyReader(broker, topics).catch_up()
     assert tally.counts == model.counts
+    assert tally.lately.state()["sums"] == model.lately.state()["sums"]
+    assert tally.lately.listed == model.lately.listed > 0
     assert tally.counts["records"] == 1_000
     assert tally.labels == model.clusters.labels
     assert tally.clusters == len(model.clusters.ids)
@@ -51,13 +57,31 @@ def test_a_tally_equals_the_folded_model(evaluated: Evaluation) -> None:
 
 
 def test_a_decision_out_of_sequence_counts_for_nothing(evaluated: Evaluation) -> None:
-    from consumers.status import Tally
-
     seeded = next(e for e in evaluated.log.entries if isinstance(e, Seeded))
     tally = Tally()
     for offset in range(2):
         tally.fold(offset, Seeded(0, seeded.mean, seeded.components, seeded.centres, seeded.weights))
     assert tally.decisions == {"seeded": 1}
+
+
+def test_the_view_says_how_lists_were_met_of_late_and_in_all(evaluated: Evaluation) -> None:
+    tally = Tally()
+    for offset, entry in enumerate(evaluated.log.entries):
+        tally.fold(offset, entry)
+    tally.counts.update({"clicks": 1, "impressions": 4, "clicks.place.2": 1, "impressions.place.2": 4})
+    console = Console(file=io.StringIO(), width=120)
+    console.print(status_view(tally, 3, 20))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    for expected in (
+        "hit rate@20",
+        "NDCG@20",
+        "all items, of late",
+        "users who came back, in all",
+        "hits per place",
+        "place 3",
+    ):
+        assert expected in text
+    assert "0.2500" in text
 
 
 def test_lag_is_what_lies_behind_the_positions() -> None:

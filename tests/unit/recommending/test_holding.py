@@ -22,13 +22,18 @@ def rows() -> Rows:
     return rows
 
 
-def chosen(rows: Rows, not_before: int | None = None, **settings: object) -> list[int]:
-    times = np.full(4, 2_000)
-    return to_publish(rows, NEW, times, PublishSettings.model_validate(settings), not_before).tolist()
+def chosen(rows: Rows, not_before: int | None = None, taught: bool = True, **settings: object) -> list[int]:
+    times, learnt = np.full(4, 2_000), np.full(4, taught)
+    return to_publish(rows, NEW, times, learnt, PublishSettings.model_validate(settings), not_before).tolist()
 
 
 def test_always_is_all(rows: Rows) -> None:
     assert chosen(rows) == [0, 1, 2, 3]
+
+
+def test_who_was_only_shown_something_keeps_the_list(rows: Rows) -> None:
+    assert chosen(rows, taught=False) == [0]
+    assert chosen(rows, taught=False, mode="changed") == [0]
 
 
 def test_changed_looks_at_items_and_their_order(rows: Rows) -> None:
@@ -39,7 +44,7 @@ def test_an_empty_list_is_published_once(rows: Rows) -> None:
     empty = np.zeros((4, 3), np.uint64)
     rows["list_item"] = 0
     settings = PublishSettings(mode="changed")
-    assert to_publish(rows, empty, np.full(4, 2_000), settings, None).tolist() == [0]
+    assert to_publish(rows, empty, np.full(4, 2_000), np.ones(4, np.bool_), settings, None).tolist() == [0]
 
 
 @pytest.mark.parametrize(("interval_ms", "wanted"), [(600, [0, 1, 2, 3]), (601, [0, 1, 2]), (1_001, [0])])
