@@ -245,7 +245,7 @@ class ItemModelSettings(Section):
 # The sources of candidates, as the output names them; in the order of ``stream.recommending.sources``.
 Source = Literal[
     "popular", "popular-new", "session-start", "first-taken", "repeats", "trending", "content", "together", "next",
-    "window", "contexts", "ease", "item-knn",
+    "window", "contexts", "ease", "item-knn", "new",
 ]  # fmt: skip
 ALL_SOURCES: tuple[Source, ...] = get_args(Source)
 

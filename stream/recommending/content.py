@@ -63,9 +63,24 @@ class Content:
     def propose(self, cluster: npt.NDArray[np.int64], vectors: Floats) -> Proposals:
         """What is like the taste of m users of these clusters, -1 none, and vectors (m, d)."""
         proposals = Proposals.blank(len(cluster), 1, NEAREST)
-        if len(self._vectors):
-            _alike(cluster, vectors, self._shortlists, self._vectors, *proposals.arrays())
+        nearest_in(self._shortlists, self, cluster, vectors, proposals)
         return proposals
+
+
+def nearest_in(
+    shortlists: npt.NDArray[np.int32],
+    content: Content,
+    cluster: npt.NDArray[np.int64],
+    vectors: Floats,
+    proposals: Proposals,
+) -> None:
+    """Propose of the ``shortlists`` (clusters, n) of item rows, -1 none, what is nearest to m ``vectors`` (m, d).
+
+    Shares are a softmax over the cosines with all of a shortlist; none where there are no item vectors yet.
+    """
+    item_vectors = content.vectors(0)
+    if len(item_vectors):
+        _alike(cluster, vectors, shortlists, item_vectors, *proposals.arrays())
 
 
 @njit(cache=True, fastmath=True)

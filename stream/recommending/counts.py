@@ -26,6 +26,11 @@ SORT_EVERY = 256
 LOG_HABIT = 0.999
 
 
+# Items remembered that were taken for the first time last; they are proposed until they have made their way, or many
+# others have come after them. A few hundred would cost a cosine each in every list.
+DEBUTS = 64
+
+
 class ItemLives:
     """By item row: when it was taken first and last, by the clock of events; how often, and by who knew it."""
 
@@ -34,6 +39,7 @@ class ItemLives:
         self.last = np.zeros(0, np.int64)
         self.taken = np.zeros(0, np.float32)
         self.again = np.zeros(0, np.float32)
+        self.debuts = np.full(DEBUTS, -1, np.int32)  # item rows, the newest first, -1 none
 
     def reserve(self, rows: int) -> None:
         """Have room for ``rows`` items."""
@@ -47,6 +53,9 @@ class ItemLives:
 
     def count(self, items: npt.NDArray[np.int64], new: npt.NDArray[np.bool_], clock: int) -> None:
         """Count e events, taken at ``clock``."""
+        fresh, at = np.unique(items[self.taken[items] == 0], return_index=True)
+        newest = fresh[np.argsort(-at)].astype(np.int32)
+        self.debuts = np.concatenate([newest, self.debuts])[:DEBUTS]
         _live(self.first, self.last, self.taken, self.again, items, new, clock)
 
 

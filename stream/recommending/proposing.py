@@ -8,6 +8,7 @@ from stream.model import Model
 from stream.recommending.content import Content
 from stream.recommending.contexts import InContext
 from stream.recommending.neighbours import propose_neighbours
+from stream.recommending.new_items import NewItems
 from stream.recommending.readers import Readers
 from stream.recommending.sources import (
     CHANCE,
@@ -15,6 +16,7 @@ from stream.recommending.sources import (
     CONTEXT,
     EASE,
     ITEM_KNN,
+    NEW,
     NEXT,
     TOGETHER,
     TRENDING,
@@ -30,7 +32,7 @@ KNN_DECAY = np.float32(0.9)
 
 
 def propose(
-    readers: Readers, model: Model, content: Content
+    readers: Readers, model: Model, content: Content, new_items: NewItems
 ) -> tuple[list[tuple[int, Proposals]], InContext, Floats]:
     """Proposals for m ``readers``, each with its first column; the contexts they are in; how much item models say.
 
@@ -57,6 +59,7 @@ def propose(
         (CONTEXT, context.shares),
         (EASE, ease),
         (ITEM_KNN, alike),
+        (NEW, new_items.propose(readers.cluster, readers.vectors)),
     ]
     enabled = model.mixture.enabled
     heard = [(popular + c, p if enabled[popular + c] else p.silenced()) for c, p in proposals]

@@ -44,6 +44,7 @@ REASONS = {
     "contexts": Reason("follows what you did last", "after ", LAST),
     "ease": Reason("taken by those who took what you took", "from those who took ", EASE),
     "item-knn": Reason("taken by those who took the same", "from those who took ", ALIKE),
+    "new": Reason("new here", "new in ", CATEGORY),
 }
 
 Numbers = npt.NDArray[np.int64]

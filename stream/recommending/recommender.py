@@ -20,6 +20,7 @@ from stream.recommending.features import MORE_FEATURES
 from stream.recommending.kernels import make_lists, sample_lists
 from stream.recommending.lessons import Lessons
 from stream.recommending.mixture import situation
+from stream.recommending.new_items import NewItems
 from stream.recommending.proposing import propose
 from stream.recommending.ranker import SampledLists
 from stream.recommending.readers import Readers
@@ -59,10 +60,12 @@ class Recommender:
         self.rules = rules
         self.catalogue = catalogue
         self.content = Content(catalogue)
+        self.new_items = NewItems(catalogue, self.content)
 
     def refresh(self, model: Model) -> None:
         """Draw up what is derived again where the catalogue or the clusters have moved on."""
         self.content.refresh(model)
+        self.new_items.refresh(model)
 
     def recommend(self, readers: Readers, model: Model, now: int) -> Lists:
         """Lists for m ``readers``; ``now`` in ms: items available from later on are left out."""
@@ -185,7 +188,8 @@ class _View:
 
     def __init__(self, recommender: Recommender, model: Model, now: int) -> None:
         settings, catalogue = recommender.settings, recommender.catalogue
-        self.model, self.content, self.settings = model, recommender.content, settings
+        self.model, self.settings = model, settings
+        self.content, self.new_items = recommender.content, recommender.new_items
         on_offer = catalogue.available & (catalogue.available_from <= now)
         self.available = recommender.rules.allow(on_offer, model.index, catalogue.category)
         items = model.items
@@ -208,7 +212,7 @@ class _View:
 
     def of(self, readers: Readers) -> tuple[Any, ...]:
         """What the kernels need of m ``readers``: proposals and their first columns, people, situations."""
-        proposals, context, evidence = propose(readers, self.model, self.content)
+        proposals, context, evidence = propose(readers, self.model, self.content, self.new_items)
         recent = readers.recent
         own = (readers.own, readers.count, readers.lag, readers.idle, readers.usual)
         people = (own, readers.steps, recent[:, 0], readers.vectors, context.escape)

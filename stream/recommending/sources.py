@@ -12,10 +12,12 @@ REPEATS, TRENDING, CONTENT, TOGETHER, NEXT, WINDOW, CHANCE = range(7)
 CONTEXT = 7  # and CONTEXTS - 1 more
 EASE = CONTEXT + CONTEXTS
 ITEM_KNN = EASE + 1
-COLUMNS = ITEM_KNN + 1
+NEW = ITEM_KNN + 1
+COLUMNS = NEW + 1
 
 NAMES = (
     "repeats", "trending", "content", "together", "next", "window", *["contexts"] * (CONTEXTS + 1), "ease", "item-knn",
+    "new",
 )  # fmt: skip
 POPULAR = ("popular", "popular-new", "session-start", "first-taken")
 CATALOGUE = "catalogue"  # no source of candidates, but what fills a list when there are too few
@@ -23,8 +25,9 @@ CATALOGUE = "catalogue"  # no source of candidates, but what fills a list when t
 SOURCES = (*POPULAR, *dict.fromkeys(NAMES))
 # How far each is trusted before anything is learnt. Popularity is never absurd, and who comes back comes for more.
 PRIOR = {
-    "popular": 0.3, "popular-new": 0.02, "session-start": 0.01, "first-taken": 0.01, "repeats": 0.26, "trending": 0.05,
+    "popular": 0.3, "popular-new": 0.02, "session-start": 0.01, "first-taken": 0.01, "repeats": 0.25, "trending": 0.05,
     "content": 0.02, "together": 0.05, "next": 0.06, "window": 0.05, "contexts": 0.09, "ease": 0.05, "item-knn": 0.03,
+    "new": 0.01,
 }  # fmt: skip
 # Added to a share before its logarithm is taken: what a source that is silent is thought to mean. Charts speak of every
 # item; where counts are few, a small share is noise.
