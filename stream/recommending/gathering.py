@@ -28,12 +28,11 @@ def _nominate(row, counts, scale, place, items, shares, own_at, n):  # type: ign
     items[n] = row
     own_at[n] = -1
     popular = len(scale)
+    for p in range(shares.shape[1]):
+        shares[n, p] = 0
     if row < len(counts):
         for p in range(popular):
             shares[n, p] = counts[row, p] * scale[p]
-    else:
-        shares[n, :popular] = 0
-    shares[n, popular:] = 0
 
 
 @njit(cache=True)

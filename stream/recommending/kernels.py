@@ -45,19 +45,22 @@ def score_features(X, m, prior, situated, ranker, out):  # type: ignore[no-untyp
         for q in range(m):
             X[f, q] = min(FAR_OUT, max(-FAR_OUT, (X[f, q] - mean[f]) * scale[f]))
             out[q] += linear[f] * X[f, q]
-    hidden = np.empty(m, np.float32)
     fours = len(linear) // 4 * 4
-    for h in range(HIDDEN):
-        hidden[:] = situated[h]
-        for f in range(0, fours, 4):  # by fours, or loads and stores of ``hidden`` would be most of it
+    one, two = np.empty(m, np.float32), np.empty(m, np.float32)
+    for h in range(0, HIDDEN, 2):  # two units and four features at once, or loads and stores would be most of it
+        one[:], two[:] = situated[h], situated[h + 1]
+        for f in range(0, fours, 4):
             a, b, c, d = W[f, h], W[f + 1, h], W[f + 2, h], W[f + 3, h]
+            i, j, k, l = W[f, h + 1], W[f + 1, h + 1], W[f + 2, h + 1], W[f + 3, h + 1]
             for q in range(m):
-                hidden[q] += a * X[f, q] + b * X[f + 1, q] + c * X[f + 2, q] + d * X[f + 3, q]
+                one[q] += a * X[f, q] + b * X[f + 1, q] + c * X[f + 2, q] + d * X[f + 3, q]
+                two[q] += i * X[f, q] + j * X[f + 1, q] + k * X[f + 2, q] + l * X[f + 3, q]
         for f in range(fours, len(linear)):
             for q in range(m):
-                hidden[q] += W[f, h] * X[f, q]
+                one[q] += W[f, h] * X[f, q]
+                two[q] += W[f, h + 1] * X[f, q]
         for q in range(m):
-            out[q] += max(hidden[q], np.float32(0)) * v[h]
+            out[q] += max(one[q], np.float32(0)) * v[h] + max(two[q], np.float32(0)) * v[h + 1]
 
 
 @njit(cache=True)
