@@ -150,16 +150,21 @@ def decode_entry(data: bytes) -> Entry:
 
 def _plain(value: Any) -> Any:
     """``value`` with its dataclasses, at any depth, as maps that name their kind."""
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+    if isinstance(value, list | tuple):  # of one kind each: thousands of texts need no look at every one
+        return [_plain(item) for item in value] if value and _is_composed(value[0]) else list(value)
     if type(value).__name__ not in _KINDS:
         return value
     return {TAG: type(value).__name__} | {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
 
 
+def _is_composed(value: Any) -> bool:
+    """Whether there may be a dataclass in ``value``, or what stands for one."""
+    return isinstance(value, list | tuple | dict) or type(value).__name__ in _KINDS
+
+
 def _made(value: Any) -> Any:
     if isinstance(value, list):
-        return [_made(item) for item in value]
+        return [_made(item) for item in value] if value and _is_composed(value[0]) else value
     if not isinstance(value, dict) or TAG not in value:
         return value
     body = {name: _made(part) for name, part in value.items() if name != TAG}

@@ -29,6 +29,18 @@ def parse(
     values: Sequence[bytes | None], decode: Callable[[bytes], Message], id_fields: Sequence[str]
 ) -> Parsed[Message]:
     """Decode each of ``values`` on its own; ``decode`` is msgspec's, ``id_fields`` are bounded in length."""
+    try:  # most often there is nothing wrong with any of them
+        if max(map(len, values), default=0) <= MAX_ID_BYTES:  # type: ignore[arg-type] # a null value has no length
+            return Parsed(list(map(decode, values)), list(range(len(values))))  # type: ignore[arg-type]
+    except (TypeError, ValueError, RecursionError):
+        pass  # found below, one by one
+    return _parse_each(values, decode, id_fields)
+
+
+def _parse_each(
+    values: Sequence[bytes | None], decode: Callable[[bytes], Message], id_fields: Sequence[str]
+) -> Parsed[Message]:
+    """Do as ``parse``, and note what is wrong with each."""
     parsed: Parsed[Message] = Parsed()
     for row, value in enumerate(values):
         if value is None:

@@ -83,7 +83,7 @@ def nearest_in(
         _alike(cluster, vectors, shortlists, item_vectors, *proposals.arrays())
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, fastmath=True, error_model="numpy")
 def _alike(cluster, vectors, shortlists, item_vectors, item, share, length):  # type: ignore[no-untyped-def]
     power = np.empty(shortlists.shape[1], np.float32)
     for u in range(len(cluster)):

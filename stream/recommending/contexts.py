@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from stream.recommending.tables import Floats, Proposals, grown
+from stream.recommending.tables import Floats, Proposals, grown, lightest, place_of
 from stream.steps import CHAIN, CONTEXTS
 
 # Places that a key may take: of these the lightest makes room. More keep heavy contexts better in a full table, and
@@ -120,18 +120,13 @@ def _count(table, step_keys, size, items, weight, n):  # type: ignore[no-untyped
 
 @njit(cache=True, inline="always")
 def _succeed(used, ids, counts, r, item, weight):  # type: ignore[no-untyped-def]
-    at, lightest = -1, 0
-    for q in range(used[r]):
-        if ids[r, q] == item:
-            at = q
-            break
-        if counts[r, q] < counts[r, lightest]:
-            lightest = q
+    at = place_of(item, ids[r, : used[r]])
     if at < 0:
-        at = lightest
         if used[r] < ids.shape[1]:
             at = used[r]
             used[r] += 1
+        else:
+            at = lightest(counts[r])
         ids[r, at], counts[r, at] = item, 0
     counts[r, at] += weight
 

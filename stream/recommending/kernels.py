@@ -47,14 +47,16 @@ def score_features(X, m, prior, situated, ranker, out):  # type: ignore[no-untyp
             out[q] += linear[f] * X[f, q]
     fours = len(linear) // 4 * 4
     one, two = np.empty(m, np.float32), np.empty(m, np.float32)
-    for h in range(0, HIDDEN, 2):  # two units and four features at once, or loads and stores would be most of it
+    for h in range(
+        0, HIDDEN, 2
+    ):  # two units and four features at once, or loads and stores would be most of it
         one[:], two[:] = situated[h], situated[h + 1]
         for f in range(0, fours, 4):
             a, b, c, d = W[f, h], W[f + 1, h], W[f + 2, h], W[f + 3, h]
-            i, j, k, l = W[f, h + 1], W[f + 1, h + 1], W[f + 2, h + 1], W[f + 3, h + 1]
+            s, t, x, y = W[f, h + 1], W[f + 1, h + 1], W[f + 2, h + 1], W[f + 3, h + 1]
             for q in range(m):
                 one[q] += a * X[f, q] + b * X[f + 1, q] + c * X[f + 2, q] + d * X[f + 3, q]
-                two[q] += i * X[f, q] + j * X[f + 1, q] + k * X[f + 2, q] + l * X[f + 3, q]
+                two[q] += s * X[f, q] + t * X[f + 1, q] + x * X[f + 2, q] + y * X[f + 3, q]
         for f in range(fours, len(linear)):
             for q in range(m):
                 one[q] += W[f, h] * X[f, q]

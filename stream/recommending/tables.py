@@ -79,19 +79,34 @@ def grown(array: npt.NDArray[Any], rows: int) -> npt.NDArray[Any]:
 
 
 @njit(cache=True)
+def place_of(item, ids):  # type: ignore[no-untyped-def]
+    """Find ``item`` among ``ids`` int32 (n,), all different, or give -1; no way out, so that it is vectorised."""
+    at = -1
+    for q in range(len(ids)):
+        at = max(at, q if ids[q] == item else -1)
+    return at
+
+
+@njit(cache=True)
+def lightest(counts):  # type: ignore[no-untyped-def]
+    """Find the first of the smallest ``counts`` float32 (n,)."""
+    least = counts[0]
+    for q in range(1, len(counts)):
+        least = min(least, counts[q])
+    at = 0
+    while counts[at] != least:
+        at += 1
+    return at
+
+
+@njit(cache=True)
 def add_pair(table, row, item, weight):  # type: ignore[no-untyped-def]
     """Count ``item`` with ``weight`` in ``row`` of a table (ids, counts, totals)."""
     ids, counts, totals = table
     totals[row] += weight
-    lightest, at = 0, -1
-    for q in range(ids.shape[1]):
-        if ids[row, q] == item:
-            at = q
-            break
-        if counts[row, q] < counts[row, lightest]:
-            lightest = q
+    at = place_of(item, ids[row])
     if at < 0:
-        at = lightest
+        at = lightest(counts[row])
         ids[row, at], counts[row, at] = item, 0
     counts[row, at] += weight
 
