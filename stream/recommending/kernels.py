@@ -47,9 +47,8 @@ def score_features(X, m, prior, situated, ranker, out):  # type: ignore[no-untyp
             out[q] += linear[f] * X[f, q]
     fours = len(linear) // 4 * 4
     one, two = np.empty(m, np.float32), np.empty(m, np.float32)
-    for h in range(
-        0, HIDDEN, 2
-    ):  # two units and four features at once, or loads and stores would be most of it
+    # Two units and four features at once, or loads and stores would be most of it.
+    for h in range(0, HIDDEN, 2):
         one[:], two[:] = situated[h], situated[h + 1]
         for f in range(0, fours, 4):
             a, b, c, d = W[f, h], W[f + 1, h], W[f + 2, h], W[f + 3, h]
