@@ -1,148 +1,120 @@
-"""Logs and a learner for ``bench.cluster``: users' profiles over a log, and clusters kept alive along it."""
+"""Logs for the benchmarks of clustering, and the service's own pipeline over them."""
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import msgspec
 
 from producers.synthetic import SyntheticLog, SyntheticSettings
-from stream.clustering import StreamingKMeans, fit_projection, seed_centres
-from stream.clustering.assign import unit_rows
-from stream.clustering.drift import DriftDetector
-from stream.clustering.lifecycle import apply, propose
-from stream.clustering.lineage import Lineage
-from stream.config import EncoderSettings
-from stream.encoder import make_encoder
+from stream.config import ClusteringSettings, Settings, load
+from stream.encoder import TextEncoder
+from stream.entries import Delta, Paced
+from stream.evaluation.clusters import ClusterWatch, Truth
+from stream.evaluation.prequential import Evaluation
+from stream.events.schema import EventRecord, ItemRecord
+from stream.model import Model
+from stream.pipeline import Outcome
+from stream.profiles.table import ProfileTable
 
-PROFILE_HALF_LIFE_MS = 30 * 86_400_000
-BATCH = 1_024
+# Directories with events.jsonl and items.jsonl, separated as in PATH: further logs to measure on.
+LOGS = "SHOAL_BENCH_LOGS"
+
+Seen = Callable[["Watched"], None]
 
 
 @dataclass
 class Log:
-    """Events as rows of users and items, and the vectors of the items."""
+    """Events in order of time, the catalogue, and who the users really are where that is known."""
 
     name: str
-    users: np.ndarray
-    items: np.ndarray
-    times: np.ndarray
-    vectors: np.ndarray
-    user_ids: list[str]
-    truth: Callable[[str, int], str] | None = None
-
-    @classmethod
-    def of(cls, name: str, events: list[dict], items: list[dict], truth: Any = None) -> Log:
-        known = {item["item_id"]: row for row, item in enumerate(items)}
-        events = [e for e in events if e.get("item_id") in known and e.get("user_id")]
-        ids = sorted({e["user_id"] for e in events})
-        rows = {user: row for row, user in enumerate(ids)}
-        encoder = make_encoder(EncoderSettings(cache=None))
-        vectors = encoder.encode([f"{i.get('title', '')}. {i.get('category') or ''}" for i in items])
-        return cls(
-            name,
-            np.array([rows[e["user_id"]] for e in events]),
-            np.array([known[e["item_id"]] for e in events]),
-            np.array([e["timestamp"] for e in events]),
-            vectors,
-            ids,
-            truth,
-        )
+    events: list[EventRecord]
+    items: list[ItemRecord]
+    truth: Truth | None = None
 
     @classmethod
     def generated(cls, **settings: Any) -> Log:
         log = SyntheticLog(SyntheticSettings(**settings))
-        events = [
-            {"user_id": e.user_id, "item_id": e.item_id, "timestamp": e.timestamp} for e in log.events()
-        ]
-        items = [{"item_id": i.item_id, "title": i.title, "category": i.category} for i in log.items]
-        return cls.of("generated", events, items, log.persona_of)
+        truth: dict[str, list[tuple[int, str]]] = {}
+        for row in log.truth():
+            truth.setdefault(row.user_id, []).append((row.from_time_ms, row.persona))
+        return cls("generated", list(log.events()), log.items, truth)
 
     @classmethod
     def read(cls, directory: Path) -> Log:
+        event, item = msgspec.json.Decoder(EventRecord), msgspec.json.Decoder(ItemRecord)
         events, items = (
-            [json.loads(line) for line in (directory / f"{what}.jsonl").read_text().splitlines()]
-            for what in ("events", "items")
+            (directory / f"{what}.jsonl").read_bytes().splitlines() for what in ("events", "items")
         )
-        return cls.of(directory.name, events, items)
+        return cls(directory.name, list(map(event.decode, events)), list(map(item.decode, items)))
 
-    def batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Users touched by each batch of events, and their profiles after it."""
-        sums = np.zeros((len(self.user_ids), self.vectors.shape[1]), np.float32)
-        last = np.zeros(len(self.user_ids))
-        for start in range(0, len(self.users), BATCH):
-            part = slice(start, start + BATCH)
-            users, rows = np.unique(self.users[part], return_inverse=True)
-            now = last[users].copy()
-            np.maximum.at(now, rows, self.times[part])
-            sums[users] *= (0.5 ** ((now - last[users]) / PROFILE_HALF_LIFE_MS))[:, None]
-            late = 0.5 ** ((now[rows] - self.times[part]) / PROFILE_HALF_LIFE_MS)
-            np.add.at(
-                sums, self.users[part], self.vectors[self.items[part]] * late[:, None].astype(np.float32)
-            )
-            last[users] = now
-            yield users, sums[users]
+    def count_before(self, days: float) -> int:
+        """Events of the first so many days."""
+        end = self.events[0].timestamp + days * 86_400_000
+        return sum(event.timestamp < end for event in self.events)
 
 
-@dataclass
-class Learner:
-    """All that keeps clusters alive, in one process: what the worker and the learner do between them."""
+def given_logs() -> Iterator[Log]:
+    """Read the logs that the environment names."""
+    for directory in filter(None, os.environ.get(LOGS, "").split(os.pathsep)):
+        yield Log.read(Path(directory))
 
-    k: int
-    half_life: float
-    spherical: bool = False
-    dimensions: int = 64
-    lively: bool = True
-    model: StreamingKMeans | None = None
-    lineage: Lineage = field(default_factory=Lineage)
-    events: list[Any] = field(default_factory=list)
-    drifts: list[Any] = field(default_factory=list)
 
-    def run(self, log: Log, seen: Callable[[int, Learner], None] | None = None) -> None:
-        self.profiles = np.zeros((len(log.user_ids), log.vectors.shape[1]), np.float32)
-        self.touched, self.detector = np.full(len(log.user_ids), -1), DriftDetector()
-        for n, (users, profiles) in enumerate(log.batches()):
-            self.profiles[users], self.touched[users] = profiles, n
-            if self.model is None:
-                self._seed()
-            else:
-                self._learn(n, self.project(users))
-            if seen:
-                seen(n, self)
+def settings(**clustering: Any) -> Settings:
+    """Shoal's own, with the encoder's from the environment: a cache of vectors, which is none else, saves minutes."""
+    given = {name: value for name, value in os.environ.items() if name.startswith("SHOAL_ENCODER__")}
+    own = load(env={"SHOAL_ENCODER__CACHE": ""} | given)
+    return own.model_copy(update={"clustering": ClusteringSettings(**clustering)})
 
-    def recent(self, most: int = 2_048) -> np.ndarray:
-        """Users touched last, within the half-life."""
-        first = max(0, self.touched.max() - int(self.half_life / BATCH))
-        return np.argsort(-self.touched, kind="stable")[: min(most, int((self.touched >= first).sum()))]
 
-    def project(self, users: np.ndarray) -> np.ndarray:
-        return self.projection.apply(unit_rows(self.profiles[users]))
+class Watched(ClusterWatch):
+    """Looks at the clusters ten times over a log; ``seen`` is asked each time, with all there is to see."""
 
-    def _seed(self) -> None:
-        users = self.recent()
-        if len(users) >= 8 * self.k:
-            self.projection = fit_projection(unit_rows(self.profiles[users]), self.dimensions)
-            centres = seed_centres(self.project(users), self.k, 0, spherical=self.spherical)
-            self.model = StreamingKMeans(self.k, half_life=self.half_life, spherical=self.spherical, seed=0)
-            self.model.seed_with(centres)
-            self.model.learn_many(self.project(users))
+    profiles: ProfileTable
+    model: Model
 
-    def _learn(self, n: int, X: np.ndarray) -> None:
-        assert self.model is not None
-        stats = self.model.accumulate(X)
-        self.model.fold(stats, self.lineage)
-        event = self.detector.update(stats.mean_error) if self.lively else None
-        if event:
-            self.drifts.append((n, event.kind))
-            self.model.weighted.pace = event.pace
-        if self.lively and n % 5 == 4:
-            users, active = self.recent(), self.recent(len(self.touched))
-            share = len(users) / len(active)
-            decision = propose(self.model, self.project(users), self.k, seed=n, share=share)
-            happened = apply(self.model, decision) if decision else []
-            self.lineage.fold(happened)
-            self.events += happened
+    def __init__(self, half_life: float, truth: Truth | None, seen: Seen) -> None:
+        super().__init__(half_life, 0, truth)
+        self._seen = seen
+        self.churn_per_day: list[float] = []
+
+    def look(self, profiles: ProfileTable, model: Model) -> None:
+        if len(model.clusters.ids):
+            self.profiles, self.model = profiles, model
+            self.churn_per_day.append(self.moved(profiles, model)["churn_per_day"])
+            self._seen(self)
+
+
+def follow(
+    log: Log,
+    encoder: TextEncoder,
+    seen: Seen = lambda _: None,
+    on_outcome: Callable[[Outcome, Evaluation], None] | None = None,
+    **clustering: Any,
+) -> Evaluation:
+    """Run the pipeline over ``log`` as a worker with a backlog does, in batches of 2,048 events."""
+    made = settings(**clustering)
+    evaluation = Evaluation(
+        made,
+        encoder,
+        log.items,
+        on_outcome=lambda outcome: on_outcome(outcome, evaluation) if on_outcome else None,
+    )
+    evaluation.watch = Watched(made.clustering.half_life, log.truth, seen)
+    evaluation.run(log.events, "count")
+    return evaluation
+
+
+def drifts(evaluation: Evaluation) -> list[tuple[int, str]]:
+    """What the learner decided of drift, each with the number of events it had seen."""
+    seen, found = 0, []
+    for entry in evaluation.log.entries:
+        if isinstance(entry, Delta):
+            seen += entry.events
+        elif isinstance(entry, Paced):
+            found.append((seen, entry.drift.kind))
+    return found

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from producers.synthetic import SyntheticLog, SyntheticSettings
+from stream import snapshot
 from stream.catalogue import Catalogue
 from stream.clustering.quality import batch_centres, quantisation_error
-from stream.config import EncoderSettings, Settings
-from stream.encoder import TextEncoder, make_encoder
+from stream.config import Settings
+from stream.encoder import TextEncoder
 from stream.entries import Entry, decode_entry, encode_entry
 from stream.events.files import to_records
 from stream.events.schema import EventRecord, ItemRecord
@@ -22,6 +23,7 @@ from stream.pipeline import Pipeline
 from stream.placing import place_users
 from stream.profiles.layout import RowLayout
 from stream.profiles.table import ProfileTable
+from stream.wire import unpack
 
 BATCH = 512
 
@@ -29,13 +31,14 @@ BATCH = 512
 class Worker:
     """One worker's pipeline, its users' profiles, and its copy of the model."""
 
-    def __init__(self, settings: Settings, encoder: TextEncoder, items: list[ItemRecord]) -> None:
-        index = HashIndex()
-        self.catalogue = Catalogue(index, encoder.dimensions)
+    def __init__(
+        self, settings: Settings, encoder: TextEncoder, items: list[ItemRecord], model: Model | None = None
+    ) -> None:
+        self.model = model or Model(settings, HashIndex(), encoder.dimensions)
+        self.catalogue = Catalogue(self.model.index, encoder.dimensions)
         self.catalogue.upsert(items)
         self.pipeline = Pipeline(settings, encoder, self.catalogue)
         self.pipeline.encode_catalogue()
-        self.model = Model(settings, index, encoder.dimensions)
         k = settings.recommending.k
         self.profiles = ProfileTable(
             RowLayout.of(settings.profiles, k, encoder.dimensions, encoder.encoder_id, 1)
@@ -51,6 +54,21 @@ class Worker:
         self.profiles.commit()
         return outcome.delta
 
+    def again(self, settings: Settings, encoder: TextEncoder, items: list[ItemRecord]) -> Worker:
+        """Another that has read what this one wrote: the model's snapshot and the changelog of the profiles."""
+        fresh = Model(settings, HashIndex(), encoder.dimensions)
+        model = snapshot.MODEL.thaw(unpack(snapshot.write(snapshot.freeze(self.model))), fresh.settings)
+        other = Worker(settings, encoder, items, model)
+        rows = np.arange(len(self.profiles))
+        other.profiles.restore(0, self.profiles.keys(rows), self.profiles.serialise(rows))
+        other._offset = self._offset
+        return other
+
+    def clusters(self) -> dict[int, int]:
+        """Where users are, by the hash of their ids."""
+        rows = self.profiles.rows[: len(self.profiles)]
+        return dict(zip(rows["user"].tolist(), place_users(rows, self.model).cluster.tolist(), strict=True))
+
     def vectors(self) -> np.ndarray:
         """All users who have a taste, in the model's space, (m, d)."""
         placed = place_users(self.profiles.rows[: len(self.profiles)], self.model)
@@ -59,7 +77,7 @@ class Worker:
 
 def run(workers: list[Worker], learner: Learner, shares: list[list[EventRecord]]) -> None:
     """Let all work at a time on a batch each, then fold what they wrote, and what the learner decides on it."""
-    offset = 0
+    offset = workers[0].model.version + 1
 
     def append(entry: Entry) -> None:
         nonlocal offset
@@ -76,10 +94,30 @@ def run(workers: list[Worker], learner: Learner, shares: list[list[EventRecord]]
                 append(decision)
 
 
-def compare(seed: int = 0, counts: tuple[int, ...] = (1, 4)) -> Iterator[dict[str, Any]]:
+def restart(encoder: TextEncoder) -> Iterator[dict[str, Any]]:
+    """Share of users whom a restart in the middle of a log puts elsewhere than without, at once and at the end."""
+    settings = Settings()
+    log = SyntheticLog(SyntheticSettings(users=1_000, events=20_000))
+    events = list(log.events())
+    first, second = events[: len(events) // 2], events[len(events) // 2 :]
+    worker = Worker(settings, encoder, log.items)
+    run([worker], Learner(settings, worker.catalogue), [first])
+    moved = []
+    other = worker.again(settings, encoder, log.items)
+    for part in ([], second):
+        for one in (worker, other):
+            run([one], Learner(settings, one.catalogue), [part])
+        before, after = worker.clusters(), other.clusters()
+        moved.append(np.mean([after.get(user, -1) != cluster for user, cluster in before.items()]))
+    yield {"what": "users moved by a restart, at once", "value": float(moved[0]), "at most": 0}
+    yield {"what": "the same, at the end of the log", "value": float(moved[1]), "at most": 0}
+
+
+def compare(
+    encoder: TextEncoder, seed: int = 0, counts: tuple[int, ...] = (1, 4)
+) -> Iterator[dict[str, Any]]:
     """Error in units of hindsight's of so many workers on one generated log, and how far their models differ."""
-    settings = Settings(encoder=EncoderSettings(cache=None))
-    encoder = make_encoder(settings.encoder)
+    settings = Settings()
     log = SyntheticLog(SyntheticSettings(users=1_000, events=20_000, seed=seed))
     events = list(log.events())
     owner = hash_texts([event.user_id for event in events])

@@ -46,7 +46,14 @@ SCENARIOS = {
         "bench.encoder_gpu", "encoder_gpu", "BERT-base on a GPU, against the card's peak and the bare model"
     ),
     "cluster": Scenario(
-        "bench.clusters", "cluster", "learning clusters, beside scikit-learn's and River's k-means"
+        "bench.clusters",
+        "cluster",
+        "clusters: speed, error, truth, churn, beside scikit-learn's and River's k-means",
+    ),
+    "cluster-sizes": Scenario(
+        "bench.clusters",
+        "sizes",
+        "learning clusters over dimensions, clusters and batches, beside scikit-learn's",
     ),
     "profiles": Scenario(
         "bench.profiles", "profiles", "events into profiles, beside the same sums event by event"

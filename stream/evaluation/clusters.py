@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,12 +27,26 @@ from stream.placing import place_users
 from stream.profiles.layout import Rows
 from stream.profiles.table import ProfileTable
 
+Floats = npt.NDArray[np.float32]
+Ids = npt.NDArray[np.int64]
+
 # Of batch k-means with hindsight, which the error is held against: its best run of ten is hardly beaten by
 # more.
 RESTARTS = 10
 
 # What users really are: user -> (from when in ms, persona), in order of time.
 Truth = Mapping[str, Sequence[tuple[int, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """n users who were active within the clusters' half-life, at ``time``, in ms."""
+
+    time: int
+    users: npt.NDArray[np.uint64]  # (n,)
+    profiles: Floats  # (n, D) unit profile vectors
+    vectors: Floats  # (n, d) the same in the clusters' space
+    cluster: Ids  # (n,)
 
 
 class ClusterWatch:
@@ -62,61 +77,70 @@ class ClusterWatch:
 
     def look(self, profiles: ProfileTable, model: Model) -> None:
         """Add an entry to ``history``, if there are clusters."""
-        if not len(model.clusters.ids):
-            return
+        if len(model.clusters.ids) and len((active := self.active(profiles, model)).users):
+            batch = batch_centres(active.vectors, len(model.clusters.ids), self._seed, RESTARTS)
+            self.history.append(
+                self._measured(active, batch, model)
+                | self.moved(profiles, model)
+                | self.against_truth(active, assign(active.vectors, batch)[0])
+            )
+
+    def active(self, profiles: ProfileTable, model: Model) -> Standing:
+        """Who is judged, where they stand now, by the model's clusters as they are."""
         rows = profiles.rows[: len(profiles)]
         placed = place_users(rows, model)
         active = placed.known & (rows["time"] >= self._times[0][1])
-        if not active.any():
-            return
-        vectors, cluster = placed.vectors[active], placed.cluster[active]
-        k = len(model.clusters.ids)
+        return Standing(
+            self._times[-1][1],
+            rows["user"][active],
+            placed.profiles[active],
+            placed.vectors[active],
+            placed.cluster[active],
+        )
+
+    def _measured(self, active: Standing, batch: Floats, model: Model) -> dict[str, Any]:
+        vectors, k = active.vectors, len(model.clusters.ids)
         error = quantisation_error(vectors, model.clusters.centres)
-        batch = batch_centres(vectors, k, self._seed, RESTARTS)
         hindsight = quantisation_error(vectors, batch)
-        now = self._times[-1][1]
-        moved = self._churn(rows, placed.cluster)
-        days = (now - self._looked_at) / DAY_MS if self.history else 0.0
-        entry: dict[str, Any] = {
-            "time": now,
+        return {
+            "time": active.time,
             "events": model.clock,
             "clusters": k,
             "users": len(vectors),
-            "empty": k - len(np.unique(cluster)),
-            "silhouette": silhouette(vectors, cluster, self._seed),
-            "davies_bouldin": davies_bouldin(vectors, cluster),
+            "empty": k - len(np.unique(active.cluster)),
+            "silhouette": silhouette(vectors, active.cluster, self._seed),
+            "davies_bouldin": davies_bouldin(vectors, active.cluster),
             "quantisation_error": error,
             "against_batch": error / hindsight if hindsight > 0 else 1.0,
-            "churn": moved,
-            "churn_per_day": moved / days if days > 0 else 0.0,
         }
-        self._looked_at = now
-        if self._truth:
-            entry |= self._against_truth(rows["user"][active], cluster, assign(vectors, batch)[0], now)
-        self.history.append(entry)
 
-    def _churn(self, rows: Rows, cluster: npt.NDArray[np.int64]) -> float:
-        """Share of those who did nothing since the look before, and would now be put elsewhere."""
+    def moved(self, profiles: ProfileTable, model: Model) -> dict[str, float]:
+        """Share of those who did nothing since this was asked last, and would now be put elsewhere; also per day."""
+        rows, now = profiles.rows[: len(profiles)], self._times[-1][1]
+        first = not self._last
+        moved = self._churn(rows, place_users(rows, model).cluster)
+        days = 0.0 if first else (now - self._looked_at) / DAY_MS
+        self._looked_at = now
+        return {"churn": moved, "churn_per_day": moved / days if days > 0 else 0.0}
+
+    def _churn(self, rows: Rows, cluster: Ids) -> float:
         users, events = rows["user"].tolist(), rows["events"].tolist()
         before = [self._last.get(user, (-1, -1)) for user in users]
         idle = [count == then for count, (then, _) in zip(events, before, strict=True)]
         self._last = dict(zip(users, zip(events, cluster.tolist(), strict=True), strict=True))
         return churn([was for _, was in before], cluster, ~np.array(idle))
 
-    def _against_truth(
-        self,
-        users: npt.NDArray[np.uint64],
-        cluster: npt.NDArray[np.int64],
-        batch: npt.NDArray[np.int64],
-        now: int,
-    ) -> dict[str, float]:
-        persona = [self._persona(user, now) for user in users.tolist()]
+    def against_truth(self, active: Standing, batch: Ids) -> dict[str, float]:
+        """How well the clusters, and those of ``batch`` (n,), tell personas apart; {} where the truth is not known."""
+        if not self._truth:
+            return {}
+        persona = [self._persona(user, active.time) for user in active.users.tolist()]
         judged = np.array([p is not None for p in persona])
-        truth = np.array([p or "" for p in persona])[judged]
+        truth, cluster = np.array([p or "" for p in persona])[judged], active.cluster[judged]
         return {
-            "adjusted_rand": adjusted_rand(truth, cluster[judged]),
+            "adjusted_rand": adjusted_rand(truth, cluster),
             "adjusted_rand_batch": adjusted_rand(truth, batch[judged]),
-            "normalised_mutual_information": normalised_mutual_information(truth, cluster[judged]),
+            "normalised_mutual_information": normalised_mutual_information(truth, cluster),
         }
 
     def _persona(self, user: int, now: int) -> str | None:
