@@ -40,6 +40,9 @@ class LifeCycle:
     # What a search flatters itself by, in shares of the error for each centre of a sampled user: it takes the luckiest
     # of many places. Users who are in the sample are told from those who are not by it. At 0 users move for luck.
     luck: float = 0.5
+    # Share of the users elsewhere to whom a part of the cluster that is split, where there is to be one more, may be
+    # nearest. At 1 the split that gains most may take users from all its neighbours; at 0 one that gains little is taken.
+    drawn: float = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +152,13 @@ class _Draft:
     def split(self) -> bool:
         """Have one cluster more, where that gains most; whether there was such a place."""
         found = [(row, self.split_of(row)) for row in range(len(self.centres.ids))]
-        usable = [(split.gain, row, split) for row, split in found if split is not None and split.gain > 0]
+        usable = [(row, split) for row, split in found if split is not None and split.gain > 0]
         if not usable:
             return False
-        _, row, split = max(usable, key=lambda one: one[0])
+        usable.sort(key=lambda one: -one[1].gain)
+        drawn = [self._drawn(*one) for one in usable]
+        quiet = (one for one, share in zip(usable, drawn, strict=True) if share <= self.rules.drawn)
+        row, split = next(quiet, usable[int(np.argmin(drawn))])
         old, new = int(self.centres.ids[row]), self.centres.next_id
         weights = self.centres.weights[row] * split.shares
         errors = self.centres.errors[row] * split.errors
@@ -160,6 +166,17 @@ class _Draft:
         self.events += [LineageEvent(old, "split", "k"), LineageEvent(new, "born", "k", parents=(old,))]
         self._look()
         return True
+
+    def _drawn(self, row: int, split: _Split) -> float:
+        """Share of the sampled users of other clusters to whom one of the two parts would be nearest.
+
+        Not all of them move; but those do who are held where they are although another cluster is nearer already.
+        """
+        others = np.flatnonzero(self.rows != row)
+        if not len(others):
+            return 0.0
+        nearest = assign(self.sample[others], split.means)[1]
+        return float((self.distances[others] > nearest).mean())
 
     def remove(self) -> None:
         """Have one cluster less: its nearest takes over from the one missed least, of equal ones the lightest."""

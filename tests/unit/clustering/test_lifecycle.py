@@ -211,3 +211,19 @@ def test_lineage_maps_what_is_gone() -> None:
     assert np.isin(lineage.resolve(np.arange(7)), model.ids).all()
     again = Lineage.from_state(lineage.state())
     assert dict(again) == dict(lineage)
+
+
+def test_one_more_cluster_draws_few_users_off_its_neighbours() -> None:
+    """The widest crowd would be cut best next to another, which has users on the border; the second widest is alone."""
+    rng = np.random.default_rng(4)
+    wide = np.concatenate([rng.normal([x, 0], 0.5, (200, 2)) for x in (-8.0, -3.0)])
+    beside = np.concatenate([rng.normal([1.0, 0], 0.3, (100, 2)), rng.normal([-1.6, 0], 0.2, (60, 2))])
+    alone = np.concatenate([rng.normal([50, y], 0.5, (200, 2)) for y in (-1.5, 1.5)])
+    X = np.concatenate([wide, beside, alone])[rng.permutation(960)].astype(np.float32)
+    model = StreamingKMeans(n_clusters=3, half_life=1e4, seed=0)
+    model.seed_with(np.array([[-5.5, 0], [0.0, 0], [50, 0]], np.float32))
+    model.learn_many(X)
+    for rules, split in ((LifeCycle(drawn=1.0), 0), (LifeCycle(), 2)):
+        decision = propose(model, X, k=4, rules=rules)
+        assert decision is not None
+        assert decision.events[0].cluster == split
