@@ -41,7 +41,7 @@ class LifeCycle:
     # of many places. Users who are in the sample are told from those who are not by it. At 0 users move for luck.
     luck: float = 0.5
     # Share of the users elsewhere to whom a part of the cluster that is split, where there is to be one more, may be
-    # nearest. At 1 the split that gains most may take users from all its neighbours; at 0 one that gains little is taken.
+    # nearest. At 1 the best split may take users from all its neighbours; at 0 one that gains little is taken.
     drawn: float = 0.01
 
 
