@@ -35,6 +35,7 @@ def settings(small_settings: Settings) -> Settings:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for events that are not coming."""
     monkeypatch.setattr("consumers.worker.IDLE_S", 0.002)
+    monkeypatch.setattr("consumers.deciding.REST", 0.0)
 
 
 def run(settings: Settings, workers: int, log: SyntheticLog) -> list[Worker]:
