@@ -43,6 +43,11 @@ class Logged:
     sequence: int  # of the sender's entries
     entry: Entry
 
+    @property
+    def instance(self) -> str:
+        """Name of the worker that wrote it; the rest of ``sender`` tells its processes apart."""
+        return self.sender.rpartition("/")[0]
+
 
 class EntryReader:
     """Reads the entries of the model log: all of them, or those that a snapshot does not hold.

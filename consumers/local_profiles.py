@@ -23,7 +23,7 @@ from stream.clock import Clock
 from stream.config import HOUR_MS, SnapshotSettings
 from stream.errors import FormatError
 from stream.profiles.layout import Rows
-from stream.profiles.snapshot import Header, Writer, layout_code, read
+from stream.profiles.snapshot import Header, Writer, layout_code, read, tidy
 from stream.profiles.table import ProfileTable
 
 log = structlog.get_logger()
@@ -108,6 +108,7 @@ class LocalProfiles:
         self._written_at: dict[int, float] = {}
         self._copying: tuple[Copy, npt.NDArray[np.uint64]] | None = None  # and whose rows are still to come
         self._lane: Lane[None] = Lane("profiles-snapshot")
+        self._tidy()
 
     def load(self, partitions: Iterable[int]) -> dict[int, int]:
         """Take the copies of ``partitions`` into the table; where in the changelog each of them has to read on."""
@@ -191,6 +192,18 @@ class LocalProfiles:
         if not self._is_free(CLOSE_S):
             log.warning("profiles on this machine are not written to the end", seconds=CLOSE_S)
         self._lane.close()
+
+    def _tidy(self) -> None:
+        """Take away the copies that a predecessor of this name was killed in."""
+        if self._directory is None:
+            return
+        try:
+            left = tidy(self._directory, f"{self._topics.profiles.name}-", self._who)
+        except OSError as error:
+            log.warning("unfinished profiles on this machine not taken away", reason=str(error))
+        else:
+            if left:
+                log.info("unfinished profiles on this machine taken away", files=left)
 
     def _copy_on(self, now: float) -> None:
         """Copy some more rows of the partition whose turn it is, if it is anybody's."""

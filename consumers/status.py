@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from consumers.following import EntryReader
+from consumers.following import EntryReader, Logged
 from consumers.snapshots import manifests
 from stream.broker.interface import Broker
 from stream.broker.topics import Topics
-from stream.entries import Delta, Entry, Labelled, Seeded
+from stream.entries import Delta, Labelled, Seeded
 from stream.recommending.quality import Lately
 from stream.snapshot import Manifest
+
+# Of so many last entries of the model log it is known where they stand: who has written none of them is not working.
+RECENT = 1_000
 
 
 @dataclass(slots=True)
@@ -26,6 +30,9 @@ class Tally:
     clusters: int = 0
     labels: dict[int, str] = field(default_factory=dict)
     decisions: Counter[str] = field(default_factory=Counter)
+    recent: list[int] = field(default_factory=list)  # offsets of the last entries, RECENT to twice as many
+    # Per worker, the offset of its last delta, and how many entries before that its lists were made without.
+    behind: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, manifest: Manifest) -> Tally:
@@ -40,10 +47,12 @@ class Tally:
             Counter(manifest.decided),
         )
 
-    def fold(self, offset: int, entry: Entry) -> None:
-        """Take in the entry that stands at ``offset`` of the log."""
-        self.version = offset
+    def fold(self, logged: Logged) -> None:
+        """Take in the next entry of the log."""
+        entry, self.version = logged.entry, logged.offset
         if isinstance(entry, Delta):
+            missed = len(self.recent) - bisect_right(self.recent, entry.base_version)
+            self.behind[logged.instance] = logged.offset, missed
             self.counts.update(entry.counts)
             self.lately.fold(entry.counts, entry.listed, entry.events)
             self.positions.update({partition: last + 1 for partition, (_, last) in entry.offsets.items()})
@@ -55,6 +64,14 @@ class Tally:
                 # A labelling names all clusters there are, so those that retired go.
                 self.labels = dict(zip(entry.named.ids.tolist(), entry.named.labels, strict=True))
                 self.clusters = len(self.labels)
+        self.recent.append(logged.offset)
+        if len(self.recent) > 2 * RECENT:
+            del self.recent[:RECENT]
+
+    def model_lags(self) -> dict[str, int]:
+        """Entries of the log that each worker's last lists were made without; of workers heard of lately."""
+        since = self.recent[-RECENT:][:1]
+        return {who: missed for who, (offset, missed) in sorted(self.behind.items()) if [offset] >= since}
 
 
 class TallyReader:
@@ -73,13 +90,13 @@ class TallyReader:
     def catch_up(self) -> Tally:
         """Fold all that stands in the log now. Raises BrokerUnavailable, FormatError."""
         for logged in self._entries.read_to_end():
-            self.tally.fold(logged.offset, logged.entry)
+            self.tally.fold(logged)
         return self.tally
 
     def poll(self, timeout: float) -> None:
         """Fold what has come, waiting up to ``timeout`` seconds for it."""
         for logged in self._entries.read(timeout)[1]:
-            self.tally.fold(logged.offset, logged.entry)
+            self.tally.fold(logged)
 
     def close(self) -> None:
         """Give connections back."""

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from consumers.quality_view import quality_view
 from consumers.status import Tally, parts_of, rates, unaccounted
+from consumers.untrusted import shown
 from stream.recommending.quality import LiveQuality
 
 
@@ -19,6 +20,10 @@ def status_view(tally: Tally, behind: int, k: int) -> RenderableType:
     table.add_row("lag", f"{behind:,}", "events that no worker has taken in yet")
     table.add_row("clusters", f"{tally.clusters:,}", "")
     table.add_row("model version", f"{tally.version:,}", _decisions(tally))
+    lags = tally.model_lags()
+    workers = ", ".join(f"{who} {missed:,}" for who, missed in lags.items())
+    meaning = f"entries that lists were made without, by worker: {workers or 'none has worked yet'}"
+    table.add_row("model lag", f"{max(lags.values(), default=0):,}", shown(meaning))
     lately, ever = LiveQuality.of(tally.lately.counts), LiveQuality.of(tally.counts)
     quality = quality_view(lately, ever, tally.lately.listed, k)
     return Group(counts_view(tally.counts), table, "", quality)

@@ -156,10 +156,13 @@ class KafkaTransactionalProducer:
                 "committing", lambda _timeout: self._producer.commit_transaction(-1), OUTCOME_PATIENCE
             )
         except BrokerUnavailable as away:
-            raise BrokerUnavailable(
+            # An abort could only be refused now, or come true beside a commit that is believed in.
+            self._open = False
+            self._refusal = BrokerUnavailable(
                 f"{away}. Whether it has taken effect is not known here, so this process has to end; the next one "
                 "finds it as it is"
-            ) from away
+            )
+            raise self._refusal from away
         self._open = False
 
     def abort(self) -> None:

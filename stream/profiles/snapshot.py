@@ -52,7 +52,7 @@ class Writer:
 
     def __init__(self, path: Path, header: Header, who: str) -> None:
         self._path = path
-        self._unfinished = path.with_name(f"{path.name}.{who}.unfinished")
+        self._unfinished = path.with_name(f"{path.name}{_unfinished(who)}")
         self._digest = xxhash.xxh3_64()
         self.size = 0
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,6 +82,25 @@ class Writer:
         self._digest.update(data)
         self._file.write(data)
         self.size += len(data)
+
+
+def tidy(directory: Path, name: str, who: str) -> int:
+    """Take away what ``who`` has left unfinished of files whose names begin with ``name``; how many these were.
+
+    To be called where no other process of that name writes any more. Raises OSError.
+    """
+    left = [
+        path
+        for path in (directory.iterdir() if directory.is_dir() else ())
+        if path.name.startswith(name) and path.name.endswith(_unfinished(who))
+    ]
+    for path in left:
+        path.unlink(missing_ok=True)
+    return len(left)
+
+
+def _unfinished(who: str) -> str:
+    return f".{who}.unfinished"
 
 
 def _bytes(rows: Rows) -> memoryview:

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from producers.synthetic import SyntheticLog
-from stream.errors import TransactionAborted
+from stream.errors import BrokerUnavailable, TransactionAborted
 from stream.events.schema import EventRecord
+from tests.kafka.processes import PATIENCE, until
 
 # Where a worker can die in a commit, in its order, and after it.
 STEPS = [
@@ -136,6 +138,67 @@ def test_aborts_at_each_step_of_a_commit_lose_and_double_nothing(
     assert not steps
     assert shoal.table(worker) == shoal.profiles()
     check_like_uninterrupted(shoal)
+
+
+class Unanswered:
+    """A librdkafka producer that answers some commits with a timeout, though the broker has them, or has not."""
+
+    def __init__(self, inner: Any, ways: list[str], end: Callable[[], int]) -> None:
+        self._inner, self._ways, self._end = inner, ways, end
+
+    def commit_transaction(self, timeout: float) -> None:
+        way = self._ways.pop(0) if self._ways else "answered"
+        if way == "committed":
+            self._inner.flush(PATIENCE)
+            before = self._end()
+            with pytest.raises(KafkaException, match="_TIMED_OUT"):
+                self._inner.commit_transaction(0)  # it goes on in librdkafka's own thread
+            until(lambda: self._end() > before, "the commit to take effect, though nobody was told")
+        if way != "answered":
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "nobody answers", False, True))
+        self._inner.commit_transaction(timeout)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+@pytest.mark.parametrize("way", ["committed", "not committed"])
+def test_a_commit_whose_outcome_is_unknown_is_asked_for_again_or_ends_the_worker(
+    service: Callable[..., Any],
+    log: SyntheticLog,
+    events: list[EventRecord],
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+) -> None:
+    shoal = service(partitions=2)
+    shoal.load(log.items)
+    shoal.feed(events[:300])
+    worker = shoal.worker()
+
+    def end() -> int:  # of the model log, where the end of a transaction takes an offset
+        return int(shoal.broker.offsets(shoal.topics.model_updates.name)[0][1])
+
+    ways = ["answered", way, "answered", way]
+    unanswered = Unanswered(worker._producer._producer, ways, end)
+    worker._producer._producer = unanswered
+    shoal.settle(worker)
+    assert not ways
+    shoal.check_exactly_once()
+    assert shoal.table(worker) == shoal.profiles()
+    # Nobody answers until patience is at its end.
+    monkeypatch.setattr("stream.broker.kafka_producer.OUTCOME_PATIENCE", 0.0)
+    before = len(shoal.entries())
+    shoal.feed(events[300:400])
+    ways += [way]
+    with pytest.raises(BrokerUnavailable, match="not known here, so this process has to end"):
+        shoal.settle(worker)
+    worker.close()
+    successor = shoal.worker()  # ends what is open
+    assert (len(shoal.entries()) > before) == (way == "committed")
+    shoal.feed(events[400:500])
+    shoal.settle(successor)
+    check_like_uninterrupted(shoal)
+    assert shoal.table(successor) == shoal.profiles()
 
 
 def test_workers_that_come_and_go_lose_and_double_nothing(

@@ -32,6 +32,7 @@ class End:
     by: str  # kill, stop, crash (as ordered), or "itself"
     code: int
     said: str
+    at: float  # by time.monotonic()
 
 
 @dataclass
@@ -43,6 +44,9 @@ class Crew:
     size: int = 0
     starts: int = 0
     ends: list[End] = field(default_factory=list)
+    woken: list[tuple[str, float]] = field(
+        default_factory=list
+    )  # who had stood still, and when that was over
     _places: dict[str, Place] = field(default_factory=dict)
 
     def tend(self) -> None:
@@ -51,10 +55,10 @@ class Crew:
             if place.process.code() is not None:
                 self._note_end(instance)
             elif place.wakes_at is not None and time.monotonic() >= place.wakes_at:
-                self._wake(place)
+                self._wake(instance)
         wanted = [f"w{n}" for n in range(self.size)]
         for instance in self._places.keys() - set(wanted):
-            self._send_away(self._places[instance])
+            self._send_away(instance)
         for instance in wanted:
             if instance not in self._places:
                 self._places[instance] = Place(self.start(instance), time.monotonic())
@@ -76,8 +80,8 @@ class Crew:
 
     def stop(self) -> None:
         """End all of them properly."""
-        for place in self._places.values():
-            self._send_away(place)
+        for instance in self._places:
+            self._send_away(instance)
         for instance, place in list(self._places.items()):
             place.process.wait(STOP_PATIENCE)
             self._note_end(instance)
@@ -89,16 +93,19 @@ class Crew:
 
         return self.chance.choice(until(there, "a worker that lives"))
 
-    def _send_away(self, place: Place) -> None:
-        self._wake(place)
+    def _send_away(self, instance: str) -> None:
+        place = self._places[instance]
+        self._wake(instance)
         if place.ends_by != "stop":
             place.ends_by = place.ends_by or "stop"
             place.process.signal(signal.SIGTERM)
 
-    def _wake(self, place: Place) -> None:
+    def _wake(self, instance: str) -> None:
+        place = self._places[instance]
         if place.wakes_at is not None:
             place.wakes_at = None
             place.process.signal(signal.SIGCONT)
+            self.woken.append((instance, time.monotonic()))
 
     def _note_end(self, instance: str) -> None:
         place = self._places.pop(instance)
@@ -107,4 +114,4 @@ class Crew:
         crashed = code == -signal.SIGKILL and place.ends_by != "kill"
         by = "crash" if crashed else place.ends_by or "itself"
         said: list[Any] = place.process.said().strip().splitlines()[-1:]
-        self.ends.append(End(instance, by, code, "".join(said)))
+        self.ends.append(End(instance, by, code, "".join(said), time.monotonic()))

@@ -42,7 +42,9 @@ def make_report(run: Run, checks: list[Check]) -> dict[str, Any]:
         "lists": int(counts["lists"]),
         "starts": run.crew.starts,
         "ends": dict(Counter(end.by for end in run.crew.ends)),
-        "ended_by_themselves": [asdict(end) for end in run.crew.ends if end.by == "itself"],
+        "ended_by_themselves": [
+            asdict(end) | {"at": round(end.at - run.began, 2)} for end in run.crew.ends if end.by == "itself"
+        ],
         "faults": dict(Counter(name_of(event) for event in run.story.events)),
         "story": [
             {

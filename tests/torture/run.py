@@ -53,6 +53,7 @@ class Story:
     events: list[Event] = field(default_factory=list)
     wall: dict[str, float] = field(default_factory=dict)  # seconds of each part
     not_obeyed: list[str] = field(default_factory=list)
+    broker_back: list[float] = field(default_factory=list)  # when, by time.monotonic()
 
 
 class Run:
@@ -76,11 +77,11 @@ class Run:
         self.model_log = ModelLog(self.service.broker, self.service.topics.model_updates.name)
         self.progress = self._progress(self.service.topics)
         self.story = Story(make_plan(size, seed))
-        self._began = time.monotonic()
+        self.began = time.monotonic()
 
     def torture(self) -> None:
         """Feed, break, and wait until all is committed."""
-        self._began = time.monotonic()
+        self.began = time.monotonic()
         log = make_log(self.size, self.seed)
         self.service.load(log.items)
         feeder = Feeder(
@@ -96,14 +97,14 @@ class Run:
             time.sleep(fault.delay)
             detail = self._do(number, fault)
             self.story.events.append(
-                Event(round(time.monotonic() - self._began, 2), self.progress.look(), fault, detail)
+                Event(round(time.monotonic() - self.began, 2), self.progress.look(), fault, detail)
             )
         self._wait_for(self.size.events, feeder)
         self._wait_for_orders()
         self.crew.stop()
         self.model_log.finish()
         self.story.not_obeyed = sorted(path.name for path in self.orders.due.iterdir())
-        self.story.wall["torture"] = time.monotonic() - self._began
+        self.story.wall["torture"] = time.monotonic() - self.began
 
     def repeat_in_peace(self) -> None:
         """Let one worker process the same log, as another generation with state of its own."""
@@ -177,6 +178,7 @@ class Run:
         self.kafka.kill()
         time.sleep(self._chance.uniform(*BROKER_AWAY_S))
         self.kafka.start()
+        self.story.broker_back.append(time.monotonic())
         return f"away for {time.monotonic() - began:.1f} s"
 
     def close(self) -> None:

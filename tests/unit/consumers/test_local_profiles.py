@@ -299,3 +299,13 @@ def test_whatever_happens_the_next_owner_has_what_the_changelog_says(
         owner.wait()
         owner.check(0)
     log.owner(0).check(0)
+
+
+def test_what_a_predecessor_was_killed_in_is_taken_away_at_the_start_and_nothing_else(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    name = f"{log.topics.profiles.name}-0.rows"
+    mine, others = f"{name}.w.unfinished", [f"{name}.w2.unfinished", f"other.{name}.w.unfinished", name]
+    for file in [mine, *others]:
+        (tmp_path / file).write_bytes(b"half of it")
+    log.owner()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(others)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from consumers.status import Tally, TallyReader, lag, parts_of, rates, unaccounted
+from consumers.following import Logged
+from consumers.status import RECENT, Tally, TallyReader, lag, parts_of, rates, unaccounted
 from consumers.status_view import status_view
 from producers.synthetic import SyntheticLog, SyntheticSettings
 from stream.broker.memory import MemoryBroker
@@ -15,7 +17,7 @@ from stream.broker.topics import Topics, ensure_topics
 from stream.clock import ManualClock
 from stream.config import Settings
 from stream.encoder import make_encoder
-from stream.entries import Seeded, encode_entry
+from stream.entries import Delta, Seeded, encode_entry
 from stream.evaluation.prequential import Evaluation
 from stream.wire import split
 
@@ -60,14 +62,15 @@ def test_a_decision_out_of_sequence_counts_for_nothing(evaluated: Evaluation) ->
     seeded = next(e for e in evaluated.log.entries if isinstance(e, Seeded))
     tally = Tally()
     for offset in range(2):
-        tally.fold(offset, Seeded(0, seeded.mean, seeded.components, seeded.centres, seeded.weights))
+        decision = Seeded(0, seeded.mean, seeded.components, seeded.centres, seeded.weights)
+        tally.fold(Logged(offset, "w/1", offset, decision))
     assert tally.decisions == {"seeded": 1}
 
 
 def test_the_view_says_how_lists_were_met_of_late_and_in_all(evaluated: Evaluation) -> None:
     tally = Tally()
     for offset, entry in enumerate(evaluated.log.entries):
-        tally.fold(offset, entry)
+        tally.fold(Logged(offset, "shop-1/a", offset, entry))
     tally.counts.update({"clicks": 1, "impressions": 4, "clicks.place.2": 1, "impressions.place.2": 4})
     console = Console(file=io.StringIO(), width=120)
     console.print(status_view(tally, 3, 20))
@@ -79,9 +82,24 @@ def test_the_view_says_how_lists_were_met_of_late_and_in_all(evaluated: Evaluati
         "users who came back, in all",
         "hits per place",
         "place 3",
+        "shop-1 0",
     ):
         assert expected in text
     assert "0.2500" in text
+
+
+def test_the_lag_of_a_model_is_what_its_workers_lists_were_made_without(evaluated: Evaluation) -> None:
+    delta = next(entry for entry in evaluated.log.entries if isinstance(entry, Delta))
+    tally = Tally()
+    # Each entry of w1 knows all before it; w2 began when offset 0 was the newest, and its markers take offsets, too.
+    for offset, who, base in ((0, "w1/a", -1), (2, "w1/a", 0), (4, "w1/b", 2), (6, "w2/a", 0)):
+        tally.fold(Logged(offset, who, 0, replace(delta, base_version=base)))
+    assert tally.model_lags() == {"w1": 0, "w2": 2}
+    assert tally.behind["w1"] == (4, 0)
+    for n in range(3 * RECENT):
+        tally.fold(Logged(8 + 2 * n, "w2/a", n, replace(delta, base_version=6 + 2 * n)))
+    assert tally.model_lags() == {"w2": 0}
+    assert len(tally.recent) <= 2 * RECENT
 
 
 def test_lag_is_what_lies_behind_the_positions() -> None:
