@@ -10,6 +10,45 @@ from typer.core import TyperCommand
 
 from consumers.commands.options import console, error_console, mapping_of, options
 
+Events = Annotated[
+    Path | None, typer.Argument(metavar="EVENTS", help="May be left out where the mapping names it.")
+]
+Items = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The catalogue; with a mapping the log itself, where it says so."),
+]
+Mapping = Annotated[
+    Path | None, typer.Option(metavar="TOML", help="How to read a foreign format. None: JSON lines.")
+]
+Truth = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Personas of users, as `shoal generate` writes them.")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="For metrics.json (equal for equal input), run.json and report.html."),
+]
+Length = Annotated[int | None, typer.Option(min=1, max=255, help="Length of lists.")]
+Seed = Annotated[int | None, typer.Option(help="Of all that is drawn.")]
+Until = Annotated[
+    str | None,
+    typer.Option(help="Take only what comes before: a number of events, or a time such as 2025-01-31."),
+]
+Sources = Annotated[
+    str | None, typer.Option(metavar="NAMES", help="Make lists from these alone, such as popular,repeats.")
+]
+Without = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="A source, clusters or vectors to do without; --no-NAME is the same."),
+]
+Compare = Annotated[
+    str,
+    typer.Option(
+        metavar="NAMES",
+        help="Measure also popular, repeats, item-knn, bm25, als (the last three: extra compare).",
+    ),
+]
+Refit = Annotated[int, typer.Option(min=1, help="Times that item-knn, bm25 and als are fitted over the log.")]
+
 
 class Ablating(TyperCommand):
     """A command that reads ``--no-NAME`` as ``--without NAME``: one flag for each name would fill the help."""
@@ -35,53 +74,18 @@ def register(app: typer.Typer) -> None:
 
 def evaluate(
     context: typer.Context,
-    events: Annotated[
-        Path | None, typer.Argument(metavar="EVENTS", help="May be left out where the mapping names it.")
-    ] = None,
-    items: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The catalogue; with a mapping the log itself, where it says so."),
-    ] = None,
-    mapping: Annotated[
-        Path | None,
-        typer.Option(metavar="TOML", help="How to read a foreign format. None: JSON lines."),
-    ] = None,
-    truth: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Personas of users, as `shoal generate` writes them."),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="For metrics.json (equal for equal input), run.json and report.html."
-        ),
-    ] = None,
-    k: Annotated[int | None, typer.Option(min=1, max=255, help="Length of lists.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of all that is drawn.")] = None,
-    until: Annotated[
-        str | None,
-        typer.Option(help="Take only what comes before: a number of events, or a time such as 2025-01-31."),
-    ] = None,
-    sources: Annotated[
-        str | None,
-        typer.Option(metavar="NAMES", help="Make lists from these alone, such as popular,repeats."),
-    ] = None,
-    without: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME", help="A source, clusters or vectors to do without; --no-NAME is the same."
-        ),
-    ] = None,
-    compare: Annotated[
-        str,
-        typer.Option(
-            metavar="NAMES",
-            help="Measure also popular, repeats, item-knn, bm25, als (the last three: extra compare).",
-        ),
-    ] = "",
-    refit: Annotated[
-        int, typer.Option(min=1, help="Times that item-knn, bm25 and als are fitted over the log.")
-    ] = 5,
+    events: Events = None,
+    items: Items = None,
+    mapping: Mapping = None,
+    truth: Truth = None,
+    out: Out = None,
+    k: Length = None,
+    seed: Seed = None,
+    until: Until = None,
+    sources: Sources = None,
+    without: Without = None,
+    compare: Compare = "",
+    refit: Refit = 5,
 ) -> None:
     """Run the service's own pipeline over a log in files, and say how good its lists and clusters are.
 

@@ -71,6 +71,28 @@ def load(context: typer.Context, file: File = None, mapping: Mapping = None) -> 
     console.print(f"{n:,} items are in {topics.items.name}")
 
 
+@items.command("remove", epilog="Example: `shoal items remove i-9 i-12`")
+def remove(
+    context: typer.Context,
+    item_ids: Annotated[
+        list[str], typer.Argument(metavar="ID...", help="As events and the catalogue have them.")
+    ],
+) -> None:
+    """Take items out of the catalogue: they are not listed any more, until an entry of them is loaded again."""
+    from consumers.connect import connected
+    from producers.items import remove_items
+    from stream.broker.topics import Topics, ensure_topics
+
+    if not all(item_ids):
+        raise typer.BadParameter("an id is empty")
+    settings = options(context).settings()
+    topics = Topics(settings.kafka)
+    with connected(settings) as broker, closing(broker.publisher()) as publisher:
+        ensure_topics(broker, topics, settings.kafka)
+        n = remove_items(publisher, topics.items.name, item_ids)
+    console.print(f"{n:,} items are removed in {topics.items.name}")
+
+
 def replay(
     context: typer.Context,
     file: File = None,

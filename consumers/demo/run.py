@@ -120,6 +120,8 @@ def _kafka(settings: Settings) -> Iterator[Settings]:
     finally:
         with connected(own) as broker:
             broker.delete_topics([topic.name for topic in Topics(own.kafka)])
+            # One that has members still is of a worker that was killed: Kafka forgets it by itself.
+            broker.delete_groups([g for g in broker.groups(own.kafka.prefix) if not broker.members(g)])
 
 
 def _at(settings: Settings, **values: object) -> Settings:

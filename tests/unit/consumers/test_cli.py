@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,13 @@ from consumers.cli import app
 from consumers.commands.options import stopped_by_signals
 from consumers.connect import address_file, announced, find_bootstrap_servers
 from consumers.evaluating import read_truth
+from stream.broker.memory import MemoryBroker
 from stream.config import Settings
 from stream.errors import BrokerUnavailable, InputError
 
 COMMANDS = [
     "demo", "worker", "broker", "install", "topics", "topics create", "topics show", "items", "items load",
+    "items remove",
     "replay", "generate", "tail", "status", "clusters", "dead-letters", "evaluate", "reset",
 ]  # fmt: skip
 GROUPS = ("topics", "items")
@@ -92,6 +95,18 @@ def test_an_error_is_its_text_and_exit_status_1(arguments: list[str], said: str)
     assert result.exit_code == 1, result.output
     assert said in " ".join(result.stderr.split())
     assert "Traceback" not in result.output
+
+
+def test_items_are_removed_by_their_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = MemoryBroker()
+    monkeypatch.setattr("consumers.connect.connected", lambda _: nullcontext(broker))
+    result = runner.invoke(app, ["items", "remove", "i-9", "tea & cake"])
+    assert result.exit_code == 0, result.output
+    assert "2 items are removed in shoal.items" in result.output
+    (records,) = broker.reader("shoal.items", "earliest").read_to_end(1.0)
+    assert dict(zip(records.keys, records.values, strict=True)) == {b"i-9": None, b"tea & cake": None}
+    assert runner.invoke(app, ["items", "remove", ""]).exit_code == 2
+    assert runner.invoke(app, ["items", "remove"]).exit_code == 2
 
 
 def test_an_error_can_be_traced() -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import threading
+from contextlib import nullcontext
 
 import pytest
 from pydantic import SecretStr
@@ -13,6 +14,7 @@ from rich.console import Console
 
 from consumers.demo.feed import BROKEN, NOBODYS, Feed, rounds
 from consumers.demo.run import DEMO_SETTINGS, demo_settings, how_to_look
+from consumers.demo.run import _kafka as own_kafka
 from consumers.demo.state import DemoState, Rate
 from consumers.demo.summary import summary
 from consumers.demo.view import line, screen
@@ -185,3 +187,22 @@ def test_how_to_look_names_a_prefix_of_its_own() -> None:
         how_to_look(KafkaSettings(bootstrap_servers="h:1")) == "SHOAL_KAFKA__BOOTSTRAP_SERVERS=h:1 shoal tail"
     )
     assert "SHOAL_KAFKA__PREFIX=p." in how_to_look(KafkaSettings(bootstrap_servers="h:1", prefix="p."))
+
+
+def test_on_a_kafka_of_ones_own_no_topic_and_no_group_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = MemoryBroker()
+    monkeypatch.setattr("consumers.demo.run.connected", lambda _: nullcontext(broker))
+    own = load(overrides={"kafka.bootstrap_servers": "somewhere:9092"})
+    ensure_topics(broker, Topics(own.kafka), own.kafka)
+    others = broker.topics("")
+    with own_kafka(own) as at:
+        topics = Topics(at.kafka)
+        ensure_topics(broker, topics, at.kafka)
+        # On a topic that stays, as this broker forgets the groups of one that goes.
+        stays = Topics(own.kafka).events.name
+        broker.subscribe(stays, topics.group("workers")).close()
+        killed = broker.subscribe(stays, topics.group("learner"))
+        broker.subscribe(stays, "shoal.g1.workers").close()
+    assert broker.topics("") == others
+    assert broker.groups("") == sorted(["shoal.g1.workers", topics.group("learner")])
+    killed.close()
