@@ -96,22 +96,32 @@ class Processor:
 
     def _open_model(self) -> None:
         """Begin with the newest snapshot of the model; without one, with nothing."""
-        fresh = Model(self.settings, HashIndex(), self._encoder.dimensions)
-        loaded = load_newest(self.broker, self.topics, self._shape, fresh)
-        self.model = loaded.model if loaded else fresh
+        self.model, self._model_log = self._load_model()
         self.catalogue = Catalogue(self.model.index, self._encoder.dimensions)
         self.pipeline = Pipeline(self.settings, self._encoder, self.catalogue)
         self._items = CatalogueFollower(self.broker, self.topics, self.catalogue, self._encoder, self._poison)
-        self._model_log = ModelFollower(self.broker, self.topics, self.model, loaded.start if loaded else 0)
         self._deciding = Deciding(self.settings, self.topics, self.catalogue, self._entries, self.clock)
         self._snapshots.note(self.model.version)
         self._own = -1  # number of the last entry of ours that stands in the model log
+
+    def _load_model(self) -> tuple[Model, ModelFollower]:
+        """The model of the newest snapshot and the log from there on; without one, a fresh model and all of the log."""
+        while True:
+            fresh = Model(self.settings, HashIndex(), self._encoder.dimensions)
+            loaded = load_newest(self.broker, self.topics, self._shape, fresh)
+            model = loaded.model if loaded else fresh
+            try:
+                return model, ModelFollower(self.broker, self.topics, model, loaded.start if loaded else 0)
+            except OffsetOutOfRange as gone:
+                # Newer snapshots were written while this one was read: there is one, or loading says so.
+                say_trimmed(gone)
 
     def catch_up(self) -> None:
         """Read catalogue and model log to their ends, and encode what has no vector."""
         started, before = self.clock.monotonic(), self.model.version
         self._items.catch_up()
-        self._model_log.catch_up()
+        if self._read_model_log(self._catch_up_with_log):
+            return  # it began again with a snapshot, and has caught up since
         check_state(self.broker, self.topics, self.model)
         log.info(
             "caught up",
@@ -224,12 +234,16 @@ class Processor:
         self._read_model_log(lambda: self._model_log.poll(0.0))
         self.model_lag.note(self._model_log.lag(), self.model.version)
 
+    def _catch_up_with_log(self) -> bool:
+        self._model_log.catch_up()
+        return False
+
     def _read_model_log(self, read: Callable[[], bool]) -> bool:
         """Do ``read``; where the log was trimmed before this worker had read it, begin again with a snapshot."""
         try:
             return read()
         except OffsetOutOfRange as gone:
-            log.warning("the model log was trimmed; going on from a snapshot of the model", reason=str(gone))
+            say_trimmed(gone)
         for part in (self._items, self._model_log, self._deciding):
             part.close()
         self._open_model()
@@ -258,3 +272,8 @@ class Processor:
             lambda: self._model_log.wait_for(sender, sequence, self.clock, OWN_DELTA_S)
         ):
             log.warning("own delta not read back yet; the model log is held back", version=self.model.version)
+
+
+def say_trimmed(gone: OffsetOutOfRange) -> None:
+    """Say that the model log was trimmed before it was read."""
+    log.warning("the model log was trimmed; going on from a snapshot of the model", reason=str(gone))

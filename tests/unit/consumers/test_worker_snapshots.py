@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
 
-from consumers.snapshots import manifests
+from consumers import processing
+from consumers.following import ModelFollower
+from consumers.snapshots import Loaded, manifests
 from consumers.worker import Worker
 from producers.synthetic import SyntheticLog, SyntheticSettings
+from stream.broker.interface import Broker
+from stream.broker.topics import Topics
 from stream.config import Settings, SnapshotSettings
 from stream.entries import decode_entry
+from stream.model import Model
 from stream.wire import Assembler
 from tests.unit.consumers.cluster import Cluster, drain
 
@@ -120,6 +126,45 @@ def test_a_worker_that_was_cut_off_goes_on_from_a_snapshot(cluster: Cluster, log
     assert [line for line in said if "trimmed" in line["event"]]
     assert late.model is not before
     says_the_same(busy, late)
+
+
+@pytest.mark.parametrize("when", ["before the log is opened", "before it is read"])
+def test_a_worker_whose_log_is_trimmed_while_it_starts_takes_a_newer_snapshot(
+    cluster: Cluster, log: SyntheticLog, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    old = cluster.worker("old")
+    feed_and_drain(cluster, log, old)
+    drain(old)
+    newest = manifests(cluster.broker, cluster.topics)[0]
+    waiting = [newest.start]  # once
+    load, catch_up = processing.load_newest, ModelFollower.catch_up
+
+    def trim() -> None:
+        if waiting:
+            cluster.broker.trim(cluster.topics.model_updates.name, {0: waiting.pop()})
+
+    def load_the_one_before(
+        broker: Broker, topics: Topics, shape: dict[str, Any], fresh: Model
+    ) -> Loaded | None:
+        if not waiting:
+            return load(broker, topics, shape, fresh)
+        start = broker.offsets(topics.model_updates.name)[0][0]
+        if when == "before the log is opened":
+            trim()
+        return Loaded(fresh, start)
+
+    def catch_up_late(follower: ModelFollower) -> None:
+        trim()
+        catch_up(follower)
+
+    monkeypatch.setattr(processing, "load_newest", load_the_one_before)
+    monkeypatch.setattr(ModelFollower, "catch_up", catch_up_late)
+    with structlog.testing.capture_logs() as said:
+        new = cluster.worker("new")
+    assert [line for line in said if "trimmed" in line["event"]]
+    (caught_up,) = [line for line in said if line["event"] == "caught up"]
+    assert caught_up["snapshot_version"] == newest.version
+    says_the_same(old, new)
 
 
 def test_profiles_come_from_this_machine_and_are_what_the_changelog_says(
