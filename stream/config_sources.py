@@ -96,7 +96,9 @@ class Sources:
         for known, origin in reversed(self._origins.items()):
             if known == key or known.startswith(f"{key}.") or key.startswith(f"{known}."):
                 return origin
-        return "default"
+        # Names of librdkafka may be given with _ for the dots, and are in an error as they came to be.
+        plain = {known.replace("_", "."): origin for known, origin in self._origins.items()}
+        return plain.get(key, "default")
 
 
 def to_toml(model: BaseModel) -> str:

@@ -65,6 +65,7 @@ UNAVAILABLE = {
     KafkaError._MSG_TIMED_OUT,
     KafkaError._RESOLVE,
     KafkaError._WAIT_COORD,
+    KafkaError._DESTROY_BROKER,  # the client dropped the connection it was asking on: a broker has gone
     KafkaError._NOENT,  # no partition has a leader, as just after a restart
     KafkaError.REQUEST_TIMED_OUT,
     KafkaError.COORDINATOR_NOT_AVAILABLE,

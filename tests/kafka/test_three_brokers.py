@@ -30,6 +30,7 @@ def test_a_broker_that_goes_and_comes_back_costs_nothing(
     try:
         shoal.load(log.items)
         one, two = shoal.thread("one"), shoal.thread("two")
+        shoal.until(lambda: one.partitions() and two.partitions(), "both to have partitions")
         shoal.feed(events[:500])
         shoal.until(lambda: one.commits and two.commits, "commits of both")
         # The one that all commits need, at a moment when there is work.

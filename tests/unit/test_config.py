@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -222,6 +222,7 @@ class TestWrong:
             env={"SHOAL_KAFKA": "{prefix"}
         )
 
+    @example({"_": None}, "kafka.librdkafka")
     @given(
         st.recursive(
             st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
