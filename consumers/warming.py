@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 
 from producers.synthetic import SyntheticLog, SyntheticSettings
+from stream import kernel_cache
 from stream.config import Settings
 from stream.encoder import make_encoder
 from stream.evaluation.prequential import Evaluation
@@ -23,6 +26,7 @@ WARMING = Settings.model_validate(
 def compile_kernels() -> float:
     """Leave numba's machine code in its cache, for this machine and version; how many seconds it took."""
     started = time.perf_counter()
+    kernel_cache.forget_others(Path(os.environ[kernel_cache.VARIABLE]))
     log = SyntheticLog(SyntheticSettings(users=100, events=EVENTS))
     evaluation = Evaluation(WARMING, make_encoder(WARMING.encoder), log.items)
     evaluation.run(list(log.events()), "step")
