@@ -90,6 +90,7 @@ def evaluate_files(settings: Settings, inputs: Inputs, peers: Peers, console: Co
             items,
             truth,
             lambda outcome: progress.advance(task, outcome.delta.counts["records"]),
+            keep_log=False,
         )
         progress.update(task, description="events", total=len(events))
         evaluation.run(events, compare=peers.names, refit=peers.refit)

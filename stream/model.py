@@ -198,13 +198,18 @@ class Model:
 
 
 class MemoryLog:
-    """The model log of one process without a broker: appended to and folded at once."""
+    """The model log of one process without a broker: appended to and folded at once.
 
-    def __init__(self, model: Model) -> None:
+    ``entries`` holds what was appended, unless ``keep`` is false: an entry is up to some hundred KB.
+    """
+
+    def __init__(self, model: Model, keep: bool = True) -> None:
         self.model = model
         self.entries: list[Entry] = []
+        self._keep = keep
 
     def append(self, entry: Entry) -> None:
         """Write ``entry`` and fold it."""
-        self.entries.append(entry)
-        self.model.fold(len(self.entries) - 1, entry)
+        if self._keep:
+            self.entries.append(entry)
+        self.model.fold(self.model.version + 1, entry)

@@ -75,7 +75,7 @@ class Report:
 
 
 class Evaluation:
-    """One run over one log."""
+    """One run over one log. ``keep_log``: the model log stays in memory, to be looked at."""
 
     def __init__(
         self,
@@ -84,6 +84,7 @@ class Evaluation:
         items: Iterable[ItemRecord],
         truth: Truth | None = None,
         on_outcome: Callable[[Outcome], None] = lambda _: None,
+        keep_log: bool = True,
     ) -> None:
         self.settings = settings
         self.watch = ClusterWatch(settings.clustering.half_life, settings.clustering.seed, truth)
@@ -92,7 +93,7 @@ class Evaluation:
         self.catalogue.upsert(items)
         self.pipeline = Pipeline(settings, encoder, self.catalogue)
         self.model = Model(settings, index, encoder.dimensions)
-        self.log = MemoryLog(self.model)
+        self.log = MemoryLog(self.model, keep_log)
         self.learner = Learner(settings, self.catalogue)
         generation, k = settings.kafka.generation, settings.recommending.k
         layout = RowLayout.of(settings.profiles, k, encoder.dimensions, encoder.encoder_id, generation)
