@@ -31,9 +31,9 @@ Mask = npt.NDArray[np.bool_]
 Places = npt.NDArray[np.int64]
 
 
-def numbered(sources: Sequence[str]) -> list[str]:
+def numbered(sources: Sequence[str]) -> tuple[str, ...]:
     """Names of all that may stand in ``Lists.source``, by number."""
-    return [*sources, CATALOGUE, EXPLORATION]
+    return (*sources, CATALOGUE, EXPLORATION)
 
 
 def measure(

@@ -12,11 +12,10 @@ from stream.model import Model
 from stream.profiles.table import ProfileTable
 from stream.profiles.update import Touched
 from stream.recommending.explorer import Explored
-from stream.recommending.exploring import EXPLORATION
 from stream.recommending.fragments import ItemFragments
 from stream.recommending.holding import to_publish
+from stream.recommending.meeting import numbered
 from stream.recommending.records import ListWriter, Published
-from stream.recommending.sources import CATALOGUE
 
 
 def publish_lists(
@@ -75,7 +74,7 @@ def publish_lists(
         model_version=model.version,
         encoder_id=encoder_id,
     )
-    sources = (*model.sources, CATALOGUE, EXPLORATION)
+    sources = numbered(model.sources)
     writer = ListWriter(fragments, model.clusters, model.item_ids, sources, named is not None)
     if named is None:
         named = np.full(lists.item.shape, -1, np.int64)
