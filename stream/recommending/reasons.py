@@ -10,6 +10,7 @@ from numba import njit
 
 from stream.model import Model
 from stream.recommending.exploring import EXPLORATION
+from stream.recommending.meeting import numbered
 from stream.recommending.pairs import EVIDENCE, EVIDENCE_NEXT, LAG_DECAY
 from stream.recommending.proposing import KNN_DECAY
 from stream.recommending.readers import Readers
@@ -93,7 +94,7 @@ def name_reasons(
 
 def _named_by(sources: tuple[str, ...]) -> npt.NDArray[np.int8]:
     """What each source names, by its number in ``Lists.source``."""
-    named = np.array([REASONS[name].named for name in (*sources, CATALOGUE, EXPLORATION)], np.int8)
+    named = np.array([REASONS[name].named for name in numbered(sources)], np.int8)
     contexts = len(sources) - 1 - sources[::-1].index("contexts")  # the last of these columns
     named[contexts - 1], named[contexts] = SECOND, THIRD
     return named
