@@ -54,30 +54,37 @@ class Poison:
 
         Raises ProcessingFailed where it is one too many.
         """
-        where = records.topic, int(records.partition[row]), int(records.offset[row])
-        now = self._clock.monotonic()
-        self._found = {at: when for at, when in self._found.items() if now - when <= self._window_s}
-        # By its place, or a batch that is done again after an abort would count twice.
-        self._found[where] = now
-        topic, partition, offset = where
         # Not with the traceback, whose frames show what people did.
         at = traceback.extract_tb(failure.__traceback__)[-1]
         log.error(
             "processing failed on a record",
-            topic=topic,
-            partition=partition,
-            offset=offset,
+            topic=records.topic,
+            partition=int(records.partition[row]),
+            offset=int(records.offset[row]),
             error=repr(failure),
             at=f"{at.filename}:{at.lineno} {at.name}",
         )
+        detail = f"{type(failure).__name__}: {failure}"[:DETAIL_CHARACTERS]
+        self.count(records, row, detail, failure)
+        return detail
+
+    def count(self, records: Records, row: int, detail: str, failure: Exception | None = None) -> None:
+        """Count a row of ``records`` as being at fault, here or, without ``failure``, on another worker.
+
+        Raises ProcessingFailed where it is one too many.
+        """
+        topic, partition, offset = records.topic, int(records.partition[row]), int(records.offset[row])
+        now = self._clock.monotonic()
+        self._found = {at: when for at, when in self._found.items() if now - when <= self._window_s}
+        # By its place, or a batch that is done again after an abort would count twice.
+        self._found[topic, partition, offset] = now
         if len(self._found) > self._limit:
             raise ProcessingFailed(
                 f"processing failed on {len(self._found)} records within {self._window_s:g} s, the last of them offset "
-                f"{offset} of partition {partition} of {topic} ({type(failure).__name__}: {failure}). So many "
+                f"{offset} of partition {partition} of {topic} ({detail}). So many "
                 "are rarely the records' fault: look at the errors above. If they are, raise worker.max_poison, and "
                 "they go to the dead letters"
             ) from failure
-        return f"{type(failure).__name__}: {failure}"[:DETAIL_CHARACTERS]
 
 
 class Sifter:

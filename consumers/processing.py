@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import structlog
 
+from consumers.cataloguing import CatalogueFollower
 from consumers.checking import check_events, check_state
 from consumers.committing import Batch, BatchTransaction, DecisionTransaction, Transaction
 from consumers.deciding import Deciding
-from consumers.following import CatalogueFollower, EntryWriter, ModelFollower
+from consumers.following import EntryWriter, ModelFollower
 from consumers.local_profiles import LocalProfiles
 from consumers.model_lag import ModelLag
 from consumers.poison import Poison, Rows, Sifter
@@ -61,14 +62,21 @@ class Restored:
 class Processor:
     """The state of a worker; each public method is a job for the processing thread.
 
+    ``held`` says, to any thread, of which partitions of ``items`` this worker encodes the texts.
     After ``process`` the profiles are open until ``settle`` says what became of its transaction.
     """
 
     def __init__(
-        self, settings: Settings, broker: Broker, topics: Topics, encoder: TextEncoder, clock: Clock
+        self,
+        settings: Settings,
+        broker: Broker,
+        topics: Topics,
+        encoder: TextEncoder,
+        clock: Clock,
+        held: Callable[[], frozenset[int]],
     ) -> None:
         self.settings, self.broker, self.topics, self.clock = settings, broker, topics, clock
-        self._encoder = encoder
+        self._encoder, self._held = encoder, held
         self.profiles = ProfileTable(
             RowLayout.of(
                 settings.profiles,
@@ -99,7 +107,16 @@ class Processor:
         self.model, self._model_log = self._load_model()
         self.catalogue = Catalogue(self.model.index, self._encoder.dimensions)
         self.pipeline = Pipeline(self.settings, self._encoder, self.catalogue)
-        self._items = CatalogueFollower(self.broker, self.topics, self.catalogue, self._encoder, self._poison)
+        self._items = CatalogueFollower(
+            self.broker,
+            self.topics,
+            self.catalogue,
+            self._encoder,
+            self._poison,
+            self._held,
+            self.settings.encoder.patience_ms / 1000,
+            self.clock,
+        )
         self._deciding = Deciding(self.settings, self.topics, self.catalogue, self._entries, self.clock)
         self._snapshots.note(self.model.version)
         self._own = -1  # number of the last entry of ours that stands in the model log
@@ -117,7 +134,7 @@ class Processor:
                 say_trimmed(gone)
 
     def catch_up(self) -> None:
-        """Read catalogue and model log to their ends, and encode what has no vector."""
+        """Read catalogue and model log to their ends; every text has its vector then."""
         started, before = self.clock.monotonic(), self.model.version
         self._items.catch_up()
         if self._read_model_log(self._catch_up_with_log):

@@ -14,7 +14,7 @@ from stream.broker.topics import Topics, ensure_topics
 from stream.config import KafkaSettings
 from stream.errors import ResetRefused
 
-ROLES = ("workers", "learner")  # groups of a generation
+ROLES = ("workers", "learner", "encoders")  # groups of a generation
 
 
 def generations(broker: Broker, settings: KafkaSettings) -> dict[int, list[str]]:

@@ -10,10 +10,10 @@ import numpy.typing as npt
 import structlog
 
 from consumers.committing import Batch, BatchTransaction, Output
-from consumers.following import EntryWriter, coordinates
+from consumers.following import EntryWriter
 from stream.broker.topics import Topics
 from stream.clock import Clock
-from stream.events.dead_letters import dead_letter_record
+from stream.events.dead_letters import coordinates, dead_letter_record
 from stream.pipeline import Outcome
 from stream.profiles.table import ProfileTable
 

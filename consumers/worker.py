@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import numpy as np
 import structlog
@@ -17,8 +16,9 @@ import structlog
 from consumers.collecting import Collector
 from consumers.committing import Batch, BatchTransaction, Transaction, commit
 from consumers.lane import Lane
-from consumers.learner import LearnerRole
-from consumers.processing import Moves, Processor, Restored
+from consumers.lifecycle import Closable, close_all, start_processor
+from consumers.processing import Moves, Restored
+from consumers.roles import Role
 from stream.broker.interface import Broker
 from stream.broker.topics import Topics, ensure_topics
 from stream.clock import Clock
@@ -43,14 +43,6 @@ REVOKE_S = 5.0
 MOST_ABORTS = 10
 # How long a stop waits for the batch under way before it leaves it to the next owner.
 STOP_S = 10.0
-
-
-class Closable(Protocol):
-    """Holds connections."""
-
-    def close(self) -> None:
-        """Give them back."""
-        ...
 
 
 class Worker:
@@ -83,15 +75,18 @@ class Worker:
         self._active_at = clock.monotonic()  # when something last happened
         # First of all: it fences a predecessor of the same name, and ends what that left open.
         self._producer = broker.transactional_producer(self.topics.transactional_id(worker.instance))
-        self._processor = Processor(settings, broker, self.topics, encoder, clock)
-        self._processor.catch_up()
         self._lane: Lane[Transaction | Restored | None] = Lane("processing")
-        # Members of groups last: from here on they have to be polled.
+        # Members of groups have to be polled. The encoders' is needed to catch up; of the others those that have.
         instance = worker.instance if settings.kafka.static_membership else None
-        self._learner = LearnerRole(broker, self.topics, instance)
-        positions, group = self._processor.positions(), self.topics.group("workers")
+        group = self.topics.group
+        self._encoders = Role(broker, self.topics.items.name, group("encoders"), instance, "encoder")
+        self._processor = start_processor(
+            settings, broker, self.topics, encoder, clock, self._encoders, self._lane
+        )
+        self._learner = Role(broker, self.topics.model_updates.name, group("learner"), instance, "learner")
+        positions = self._processor.positions()
         self._consumer = broker.subscribe(
-            self.topics.events.name, group, self, start=positions, instance=instance
+            self.topics.events.name, group("workers"), self, start=positions, instance=instance
         )
 
     @property
@@ -121,6 +116,7 @@ class Worker:
     def step(self) -> bool:
         """One turn: poll, commit what is ready, begin what is due; whether anything is under way."""
         had_work = not self._idle
+        self._encoders.attend()
         rested = self._poll()
         if self._lane.busy and self._lane.wait(BUSY_S):
             self._finish()
@@ -137,16 +133,16 @@ class Worker:
         All of it is tried, also where a part fails; raises what the first failing one raised.
         """
         self._closing = True
-        failures: list[Exception] = []
-        parts: list[Closable] = [self._consumer, self._learner, self._producer, self._processor]
+        parts: list[Closable] = [
+            self._consumer,
+            self._learner,
+            self._encoders,
+            self._producer,
+            self._processor,
+        ]
         if self._lane.busy and not self._lane.wait(STOP_S):
             parts.pop()  # the other thread stands still in what it does, and its connections are its own
-        for part in parts:
-            try:
-                part.close()
-            except Exception as failure:  # noqa: BLE001 - raised below, or said here
-                log.error("closing failed", part=type(part).__name__, error=str(failure))
-                failures.append(failure)
+        failures = close_all(parts)
         self._lane.close()
         if failures:
             raise failures[0]
@@ -224,7 +220,7 @@ class Worker:
             self._lane.start(self._processor.restore)
         else:
             self._idle = True
-            decide = self._learner.is_here()
+            decide = bool(self._learner.attend())
             if rested:
                 self._lane.start(lambda: self._processor.attend(decide))
 
@@ -286,7 +282,7 @@ class Worker:
         return True
 
     def _settle(self, transaction: Transaction, committed: bool) -> None:
-        decide = committed and self._learner.is_here()
+        decide = committed and bool(self._learner.attend())
         self._lane.start(lambda: self._processor.settle(transaction, committed, decide))
 
     def _is_current(self, batch: Batch) -> bool:

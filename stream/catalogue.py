@@ -153,6 +153,10 @@ class Catalogue:
         """Rows whose text is new or has changed, and waits for its vector."""
         return np.flatnonzero(self._current().pending[: self._columns.size])
 
+    def is_pending(self, rows: Rows) -> npt.NDArray[np.bool_]:
+        """Whether each of ``rows`` (m,) is among ``pending``, bool (m,)."""
+        return np.asarray(self._current().pending[rows])
+
     def set_vectors(self, rows: Rows, vectors: npt.NDArray[np.float32]) -> None:
         """Take ``vectors`` (m, dimensions) of the texts of ``rows`` (m,), which are pending no longer."""
         columns = self._current()

@@ -158,6 +158,10 @@ class EncoderSettings(Section):
     cache: Annotated[Path | None, BeforeValidator(_none_if_empty)] = Path(".shoal/vectors")
     # Most that the cache may take; 384 dimensions are 0.8 KB a text.
     cache_mb: int = Field(default=4_096, ge=16)
+    # How long a worker waits for vectors that another is to make, with nothing heard of any, before it makes them
+    # itself. Below what a group takes to notice a dead member (10 s), or one turn of encoding (1 s), texts are encoded
+    # twice; longer keeps items without vectors, and a start waiting, where a worker hangs.
+    patience_ms: int = Field(default=60_000, ge=1_000)
 
 
 class ProfileSettings(Section):

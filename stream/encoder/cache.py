@@ -61,27 +61,41 @@ class CachedEncoder:
         Raises EncoderError also when the store is damaged.
         """
         unique, index = distinct(texts)
-        keys = [self._prefix + xxhash.xxh3_128_digest(text.encode()) for text in unique]
-        rows = self._store.get(keys)
+        hashes = self.hashes(unique)
+        rows = self.stored(hashes)
         missing = [i for i, row in enumerate(rows) if row is None]
         if missing:
             made = self._encoder.encode([unique[i] for i in missing]).astype(np.float16)
-            standing = self._store.add([keys[i] for i in missing], [row.tobytes() for row in made])
+            standing = self.keep([hashes[i] for i in missing], [row.tobytes() for row in made])
             for i, row in zip(missing, standing, strict=True):
                 rows[i] = row
         with self._counting:
             self.hits += len(unique) - len(missing)
             self.misses += len(missing)
-        return spread(self._restore(rows), index)
+        return spread(self.restore([row for row in rows if row is not None]), index)
 
-    def close(self) -> None:
-        """Close the store. Idempotent."""
-        self._store.close()
+    @staticmethod
+    def hashes(texts: Sequence[str]) -> list[bytes]:
+        """What texts are known by here, 16 bytes each: XXH3-128 of what is encoded of them."""
+        return [xxhash.xxh3_128_digest(text.encode("utf-8", "replace")) for text in texts]
 
-    def _restore(self, rows: Sequence[bytes | None]) -> Vectors:
-        stored = b"".join(row for row in rows if row is not None)
+    def stored(self, hashes: Sequence[bytes]) -> list[bytes | None]:
+        """Give the vectors of texts as they are kept, 2 d bytes each, None where there is none: none is made."""
+        return self._store.get([self._prefix + text for text in hashes])
+
+    def keep(self, hashes: Sequence[bytes], rows: Sequence[bytes]) -> list[bytes]:
+        """Keep ``rows``, vectors of texts that have none yet; those that stand now. Also what another has made."""
+        return self._store.add([self._prefix + text for text in hashes], rows)
+
+    def restore(self, rows: Sequence[bytes]) -> Vectors:
+        """Make unit vectors, float32 (n, d), of ``rows`` as they are kept. Raises EncoderError."""
+        stored = b"".join(rows)
         if len(stored) != 2 * len(rows) * self.dimensions:
             raise EncoderError(
                 "the vector cache holds rows of a wrong length: it is damaged, delete encoder.cache"
             )
         return unit(np.frombuffer(stored, np.float16).reshape(-1, self.dimensions).astype(np.float32))
+
+    def close(self) -> None:
+        """Close the store. Idempotent."""
+        self._store.close()

@@ -71,3 +71,8 @@ def _preview(raw: bytes | None) -> str | None:
         return raw.decode()[:PREVIEW] if raw is not None else None
     except UnicodeDecodeError:
         return None
+
+
+def coordinates(records: Records, row: int) -> bytes:
+    """The key of a dead letter: where it stood. The topic is compacted by it, so that writing one twice leaves one."""
+    return f"{records.topic}/{records.partition[row]}/{records.offset[row]}".encode()

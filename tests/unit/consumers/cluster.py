@@ -13,6 +13,7 @@ from stream.broker.memory import MemoryBroker, MemoryTransactionalProducer
 from stream.broker.topics import Topics, ensure_topics
 from stream.clock import SystemClock
 from stream.config import Settings
+from stream.encoder import TextEncoder
 from stream.encoder.hashing import HashingEncoder
 from stream.entries import Delta, decode_entry
 from stream.errors import TransactionAborted
@@ -76,12 +77,12 @@ class Cluster:
         ensure_topics(self.broker, self.topics, kafka)
         self._workers: list[Worker] = []
 
-    def worker(self, instance: str = "w", **changes: object) -> Worker:
+    def worker(self, instance: str = "w", encoder: TextEncoder | None = None, **changes: object) -> Worker:
         settings = self.settings.worker.model_copy(update={"instance": instance} | changes)
         worker = Worker(
             self.settings.model_copy(update={"worker": settings}),
             self.broker,
-            HashingEncoder(32),
+            encoder or HashingEncoder(32),
             SystemClock(),
         )
         self._workers.append(worker)
