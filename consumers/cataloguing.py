@@ -154,13 +154,7 @@ class CatalogueFollower:
 
     def _encode_mine(self) -> bool:
         """Encode for a moment; whether there was anything to be encoded here."""
-        rows = self._waiting()
-        if self._shared and len(rows) and not self._is_overdue():
-            partitions = [
-                int(records.partition[at]) for records, at in map(self._stood.__getitem__, rows.tolist())
-            ]
-            rows = rows[np.isin(partitions, list(self._held()))]
-        rows = rows[: self._turn]
+        rows = self._mine(self._waiting())[: self._turn]
         if not len(rows):
             return False
         began = self._clock.monotonic()
@@ -172,8 +166,17 @@ class CatalogueFollower:
             self._turn = min(max(1, round(speed * TURN_S)), KEPT_AT_ONCE)
         return True
 
-    def _is_overdue(self) -> bool:
-        return self._clock.monotonic() - self._waits_since > self._patience_s
+    def _mine(self, rows: Rows) -> Rows:
+        """Those of ``rows`` that are to be encoded here."""
+        if self._shared is None or not len(rows):
+            return rows
+        stood = [self._stood[row] for row in rows.tolist()]
+        mine = rows[np.isin([records.partition[at] for records, at in stood], list(self._held()))]
+        overdue = self._clock.monotonic() - self._waits_since > self._patience_s
+        if overdue and len(mine) < len(rows):
+            log.warning("vectors of others waited for in vain; they are made here", items=len(rows))
+            return rows
+        return mine
 
     def _encode(self, rows: Rows, again: bool = True) -> None:
         """Encode the texts of ``rows`` (m,); where the encoder raises, by halves, down to those on which it does."""

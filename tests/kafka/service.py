@@ -27,6 +27,7 @@ from stream.events.schema import EventRecord, ItemRecord
 from stream.profiles.layout import RowLayout, Rows
 from stream.wire import Assembler
 from tests.kafka.processes import PATIENCE, Nursery, WorkerProcess, until
+from tests.kafka.worker_process import shared_encoder
 
 
 @dataclass
@@ -92,11 +93,16 @@ class Service:
         self._open: list[Any] = []
 
     def worker(
-        self, instance: str = "w", on_commit: Callable[..., None] = lambda _: None, **sections: Any
+        self,
+        instance: str = "w",
+        on_commit: Callable[..., None] = lambda _: None,
+        shared: bool = False,
+        **sections: Any,
     ) -> Worker:
         settings = Settings.model_validate(self._raw(instance, sections))
         broker = KafkaBroker(settings.kafka, self.servers)
-        worker = Worker(settings, broker, make_encoder(settings.encoder), SystemClock(), on_commit)
+        encoder = shared_encoder(settings) if shared else make_encoder(settings.encoder)
+        worker = Worker(settings, broker, encoder, SystemClock(), on_commit)
         self._open.append(worker)
         return worker
 
@@ -113,10 +119,11 @@ class Service:
         instance: str = "w",
         die_at: tuple[str, int] | None = None,
         hooks: dict[str, Any] | None = None,
+        shared: bool = False,
         **sections: Any,
     ) -> WorkerProcess:
         request = {"settings": self._raw(instance, sections), "servers": self.servers}
-        return self._nursery().start(request | {"die_at": die_at, "hooks": hooks})
+        return self._nursery().start(request | {"die_at": die_at, "hooks": hooks, "shared": shared})
 
     def _raw(self, instance: str, sections: dict[str, Any]) -> dict[str, Any]:
         raw = self.raw | {name: self.raw[name] | values for name, values in sections.items()}

@@ -59,7 +59,7 @@ def test_a_log_is_processed_again_beside_the_old_generation_which_is_then_droppe
         f"{kafka.prefix}g1.{name}" for name in ("profiles", "model-updates", "model")
     }
     assert sorted(broker.groups(kafka.prefix)) == [
-        f"{kafka.prefix}g2.{role}" for role in ("learner", "workers")
+        f"{kafka.prefix}g2.{role}" for role in ("encoders", "learner", "workers")
     ]
     assert foreign in before & set(broker.topics(kafka.prefix))
     # The new one is none the worse.

@@ -2,8 +2,8 @@
 
 Loads everything once and then forks a worker for each request: a JSON object on a line of standard input,
 with ``settings``, ``servers``, ``log`` (the worker's output goes there), ``die_at`` and ``hooks`` (or null: see
-``tests/torture/hooks.py``). The answer is a line with its process id. When it has ended, the file ``log`` +
-``.code`` holds its exit code, below 0 for a signal.
+``tests/torture/hooks.py``), and ``shared`` where it shares vectors. The answer is a line with its process id. When it
+has ended, the file ``log`` + ``.code`` holds its exit code, below 0 for a signal.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from stream.broker.memory import MemoryBroker
 from stream.broker.topics import Topics, ensure_topics
 from stream.clock import SystemClock
 from stream.config import Settings
-from stream.encoder import make_encoder
+from stream.encoder import TextEncoder, make_encoder
+from stream.encoder.cache import CachedEncoder
+from stream.encoder.vector_store import MemoryStore
 from stream.errors import ShoalError
 from tests.torture.hooks import HookedBroker
 
@@ -66,6 +68,11 @@ class Deadly:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+def shared_encoder(settings: Settings) -> TextEncoder:
+    """Make the encoder of ``settings`` with a cache of this worker alone, as one on a machine of its own has it."""
+    return CachedEncoder(make_encoder(settings.encoder), MemoryStore(limit=1 << 24))
+
+
 def work(request: dict[str, Any]) -> int:
     """Run a worker until SIGTERM; its exit code."""
     stop = threading.Event()
@@ -79,7 +86,7 @@ def work(request: dict[str, Any]) -> int:
         worker = Worker(
             settings,
             broker,
-            make_encoder(settings.encoder),
+            shared_encoder(settings) if request.get("shared") else make_encoder(settings.encoder),
             SystemClock(),
             on_commit=lambda outcome: print("committed", len(outcome.lists), flush=True),
         )
