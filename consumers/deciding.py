@@ -20,6 +20,7 @@ from stream.learner import Learner
 from stream.model import Model
 from stream.recommending.item_models import ItemModels
 from stream.recommending.quality import LiveQuality
+from stream.recommending.sequences import SequenceModel
 
 log = structlog.get_logger()
 
@@ -45,7 +46,8 @@ class Deciding:
         self._clock = clock
         self._wakes = 0.0  # the next decision is not made before
         self._background: InThread[ItemModels] = InThread(clock, "item models")
-        self._learner = Learner(settings, catalogue, self._background)
+        self._school: InThread[SequenceModel] = InThread(clock, "sequence model")
+        self._learner = Learner(settings, catalogue, self._background, self._school)
         self._undone: Decision | None = None  # was made, but its transaction was aborted
 
     def next(self, model: Model, dead_letters: Mapping[bytes, bytes]) -> DecisionTransaction | None:
@@ -78,6 +80,7 @@ class Deciding:
     def close(self) -> None:
         """End what is under way."""
         self._background.close()
+        self._school.close()
 
     def _next(self, model: Model) -> Decision | None:
         undone, self._undone = self._undone, None

@@ -246,10 +246,36 @@ class ItemModelSettings(Section):
     refit_every: int = Field(default=20_000, ge=1)
 
 
+class SequenceSettings(Section):
+    """The source ``sequence``: a small transformer over what users took, trained by the learner as it goes."""
+
+    # It makes a list several times as dear; docs/evaluation.md says what it found. Another value is another model: a
+    # service that has begun needs a new kafka.generation.
+    enabled: bool = False
+    # Of an item's vector. Fewer tell items apart less well; the cost of a list, and of training, grows with them.
+    dimensions: int = Field(default=64, ge=2, multiple_of=2)
+    # Of attention. One sees what came before; more see what came before that, and cost time in proportion.
+    layers: int = Field(default=2, ge=1, le=8)
+    # Items of a user that it looks back on; time grows with them. At most profiles.history are remembered.
+    length: int = Field(default=32, ge=1, le=255)
+    # The most frequent ones, which it knows; others are left to the other sources. At 64 dimensions 128 bytes each in
+    # every decision and snapshot, and a multiplication for each in every list.
+    items: int = Field(default=4_096, ge=1, le=65_536)
+    # Pieces of ``length`` items that it is trained on, the latest, out of item_models.window; 4 bytes an item while it
+    # is. Fewer forget what is rare, more dwell on what is over.
+    sequences: int = Field(default=20_000, ge=64)
+    # Of Adam, of 64 pieces, each time that it is trained. Not seconds, for the same log gives the same model; a step
+    # takes about 0.05 s of a core at the other defaults. Fewer leave it half-taught, more are late.
+    steps: int = Field(default=100, ge=1)
+    # In events, at most; a young log's is trained when a quarter is new. A service does it in a thread of its own,
+    # which rests nine times as long as it worked.
+    retrain_every: int = Field(default=20_000, ge=1)
+
+
 # The sources of candidates, as the output names them; in the order of ``stream.recommending.sources``.
 Source = Literal[
     "popular", "popular-new", "session-start", "first-taken", "repeats", "trending", "content", "together", "next",
-    "window", "contexts", "ease", "item-knn", "new",
+    "window", "contexts", "ease", "item-knn", "new", "sequence",
 ]  # fmt: skip
 ALL_SOURCES: tuple[Source, ...] = get_args(Source)
 
@@ -280,7 +306,8 @@ class RecommendingSettings(Section):
     )
     # Of other counts, in events: shorter follows fashion, longer has more to count from.
     half_life: float = Field(default=150_000.0, gt=0)
-    # Sources of candidates; without one, its candidates and all it says of others are gone: for measuring.
+    # Sources of candidates; without one, its candidates and all it says of others are gone: for measuring. `sequence`
+    # is one only where sequence.enabled says so.
     sources: tuple[Source, ...] = ALL_SOURCES
     # Whether lists know of clusters, and of vectors of texts; without, what these say is gone: for measuring.
     clusters: bool = True
@@ -367,6 +394,7 @@ class Settings(Section):
     recommending: RecommendingSettings = RecommendingSettings()
     rules: RuleSettings = RuleSettings()
     item_models: ItemModelSettings = ItemModelSettings()
+    sequence: SequenceSettings = SequenceSettings()
     worker: WorkerSettings = WorkerSettings()
     publish: PublishSettings = PublishSettings()
     snapshots: SnapshotSettings = SnapshotSettings()

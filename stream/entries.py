@@ -19,6 +19,7 @@ from stream.recommending.distinct import Sketch
 from stream.recommending.exploring import Trials
 from stream.recommending.item_models import ItemModel, ItemModels
 from stream.recommending.ranker import RankerState, SampledLists
+from stream.recommending.sequences import SequenceModel
 from stream.recommending.taught import Taught
 from stream.steps import Steps
 from stream.wire import pack, unpack
@@ -114,7 +115,15 @@ class Refitted:
     fit: ItemModels
 
 
-Decision = Seeded | Reprojected | Reviewed | Labelled | Paced | Trained | Refitted
+@dataclass(frozen=True, slots=True)
+class Schooled:
+    """A decision: what the transformer behind the source ``sequence`` is from now on."""
+
+    sequence: int
+    model: SequenceModel
+
+
+Decision = Seeded | Reprojected | Reviewed | Labelled | Paced | Trained | Refitted | Schooled
 Entry = Delta | Decision
 
 TAG = "#"  # under which a map says what it was
@@ -124,7 +133,7 @@ _KINDS: dict[str, type[Any]] = {
     for kind in (
         Delta, ClusterStats, SampledLists, Steps, Taught, Trials,
         Seeded, Reprojected, Reviewed, Reshaped, LineageEvent, Labelled, Named, Hierarchy, Paced, DriftEvent,
-        Trained, RankerState, Refitted, ItemModels, ItemModel,
+        Trained, RankerState, Refitted, ItemModels, ItemModel, Schooled, SequenceModel,
     )
 }  # fmt: skip
 

@@ -25,10 +25,21 @@ from stream.clustering.reprojecting import better_projection, carry_over
 from stream.clustering.seeding import choose_k
 from stream.clustering.shared import Named
 from stream.config import Settings
-from stream.entries import Decision, Labelled, Paced, Refitted, Reprojected, Reviewed, Seeded, Trained
+from stream.entries import (
+    Decision,
+    Labelled,
+    Paced,
+    Refitted,
+    Reprojected,
+    Reviewed,
+    Schooled,
+    Seeded,
+    Trained,
+)
 from stream.model import Model
 from stream.recommending.item_models import ItemModels, fit_item_models, is_due
 from stream.recommending.ranker import train
+from stream.recommending.sequences import SequenceModel
 
 # Heaviest items of a cluster from whose texts its label is made; fewer let one odd title name it, more blur
 # it.
@@ -51,11 +62,16 @@ class Learner:
     """Decides. All that a successor would miss stands in the model, save what the drift detector saw of late."""
 
     def __init__(
-        self, settings: Settings, catalogue: Catalogue, background: Background[ItemModels] | None = None
+        self,
+        settings: Settings,
+        catalogue: Catalogue,
+        background: Background[ItemModels] | None = None,
+        school: Background[SequenceModel] | None = None,
     ) -> None:
         self.settings = settings
         self.catalogue = catalogue
         self._background = background or AtOnce()
+        self._school = school or AtOnce()
         self._detector = DriftDetector()
         self._errors_seen = 0
         self._paced: Paced | None = None  # decided, and not known to be folded
@@ -74,6 +90,8 @@ class Learner:
             return self._train(model)
         if (refitted := self._refit(model)) is not None:
             return refitted
+        if (schooled := self._teach_sequence(model)) is not None:
+            return schooled
         if not len(model.clusters.ids):
             return None  # River's may take a while
         if model.labels_due:
@@ -128,13 +146,37 @@ class Learner:
     def _refit(self, model: Model) -> Refitted | None:
         """Have the models of items made when they are due; decided when they are done."""
         settings = self.settings.item_models
-        if len(model.takings) and self._background.ready and is_due(model.clock, model.fitted_at, settings):
+        if (
+            len(model.takings)
+            and self._background.ready
+            and is_due(model.clock, model.fitted_at, settings.refit_every)
+        ):
             self._background.start(partial(fit_item_models, model.takings.read(model.clock), settings))
         fit = self._background.result()
         # One that was begun before the role went, and was done when it came back, may be behind.
         if fit is None or fit.clock <= model.fitted_at:
             return None
         return Refitted(model.decisions, fit)
+
+    def _teach_sequence(self, model: Model) -> Schooled | None:
+        """Have the transformer trained when it is due, where there is one; decided when it is done."""
+        settings, before = self.settings.sequence, model.sequence
+        if not settings.enabled:
+            return None
+        trained_at = 0 if before is None else before.clock
+        if (
+            len(model.takings)
+            and self._school.ready
+            and is_due(model.clock, trained_at, settings.retrain_every)
+        ):
+            from stream.recommending.transformer import fit_transformer  # torch takes seconds to import
+
+            taken, seed = model.takings.read(model.clock), self.settings.clustering.seed + model.clock
+            self._school.start(partial(fit_transformer, taken, before, settings, seed))
+        trained = self._school.result()
+        if trained is None or trained.clock <= trained_at:
+            return None
+        return Schooled(model.decisions, trained)
 
     def _reproject(self, model: Model) -> Reprojected | None:
         """Project anew where the space has gone stale; clusters that cannot be moved stay in theirs."""

@@ -26,6 +26,7 @@ from stream.entries import (
     Refitted,
     Reprojected,
     Reviewed,
+    Schooled,
     Seeded,
     Trained,
 )
@@ -36,6 +37,7 @@ from stream.recommending.item_models import ItemModels, by_rows
 from stream.recommending.mixture import Mixture
 from stream.recommending.quality import Lately
 from stream.recommending.ranker import ListWindow, RankerState
+from stream.recommending.sequences import SequenceModel
 from stream.recommending.sources import Columns
 from stream.recommending.takings import Takings
 
@@ -72,7 +74,7 @@ class Model:
         rec = settings.recommending
         # Long enough for a full list after all that a user has seen is left out.
         self.items = ItemCounts(rec, max(rec.candidates, settings.profiles.history + rec.k))
-        self.columns = Columns.of(self.items.popularity.names)
+        self.columns = Columns.of(self.items.popularity.names, settings.sequence.enabled)
         self.sources = self.columns.names
         self.mixture = Mixture(self.sources, rec.sources)
         self.ranker = RankerState.prior(len(self.sources), settings.clustering.seed)
@@ -81,6 +83,7 @@ class Model:
         self.takings = Takings(settings.item_models.window)
         self.item_models = by_rows([], np.empty(0, np.int64), 0)
         self.fitted_at = 0  # clock up to which events went into them
+        self.sequence: SequenceModel | None = None  # before it was trained, and where it is switched off
         clustering = settings.clustering
         self.sample = SampledProfiles(clustering.sample, dimensions, clustering.half_life)
         self.clusters = SharedClusters(settings.clustering)
@@ -133,6 +136,8 @@ class Model:
                 self.lists.fresh -= decision.lists
             case Refitted():
                 self._refit(decision.fit)
+            case Schooled():
+                self.sequence = decision.model
 
     def _refit(self, fit: ItemModels) -> None:
         rows = self.index.insert(fit.items)

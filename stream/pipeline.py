@@ -36,6 +36,7 @@ from stream.recommending.publish import publish_lists
 from stream.recommending.readers import expected_return, read_profiles
 from stream.recommending.recommender import Recommender
 from stream.recommending.rules import Rules
+from stream.recommending.sequences import SequenceSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Pipeline:
         self.encoder = encoder
         self.catalogue = catalogue
         rules = Rules(settings.rules)
-        self.recommender = Recommender(settings.recommending, catalogue, rules)
+        self.recommender = Recommender(settings.recommending, catalogue, rules, SequenceSource.of(settings))
         self.explorer = Explorer(rules, catalogue, settings.clustering.seed)
         self.fragments = ItemFragments(catalogue)
 

@@ -30,6 +30,7 @@ from stream.recommending.popularity import Popularity
 from stream.recommending.quality import Lately
 from stream.recommending.ranker import ListWindow, RankerState, SampledLists
 from stream.recommending.repeats import RepeatTable
+from stream.recommending.sequences import SequenceModel
 from stream.recommending.sources import Columns
 from stream.recommending.tables import Growth, NeighbourTable
 from stream.recommending.takings import Takings
@@ -48,7 +49,7 @@ MODEL = Registry(
         ItemCounts, ItemLives, Popularity, Pairs, ContextTable, RepeatTable, Growth, NeighbourTable, Columns,
         Trending, Charts,
         Mixture, RankerState, ListWindow, SampledLists,
-        Takings, NeighbourLists, TrialCounts, Lately,
+        Takings, NeighbourLists, TrialCounts, Lately, SequenceModel,
     ]
 )  # fmt: skip
 
@@ -60,6 +61,7 @@ FREE = {
     },
     "recommending": {"exclude_seen"},
     "item_models": {"items", "neighbours", "half_life", "refit_every"},
+    "sequence": {"dimensions", "layers", "length", "items", "sequences", "steps", "retrain_every"},
 }  # fmt: skip
 
 

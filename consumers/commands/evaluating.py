@@ -47,6 +47,9 @@ Compare = Annotated[
         help="Measure also popular, repeats, item-knn, bm25, als (the last three: extra compare).",
     ),
 ]
+Sequence = Annotated[
+    bool, typer.Option("--sequence", help="Switch the source sequence on, as sequence.enabled does.")
+]
 Refit = Annotated[int, typer.Option(min=1, help="Times that item-knn, bm25 and als are fitted over the log.")]
 
 
@@ -84,6 +87,7 @@ def evaluate(
     until: Until = None,
     sources: Sources = None,
     without: Without = None,
+    sequence: Sequence = False,
     compare: Compare = "",
     refit: Refit = 5,
 ) -> None:
@@ -96,7 +100,9 @@ def evaluate(
     from consumers.evaluating_view import report_view
 
     left_out = ablation(sources, without or [])
-    settings = options(context).settings(recommending__k=k, clustering__seed=seed, **left_out)
+    settings = options(context).settings(
+        recommending__k=k, clustering__seed=seed, sequence__enabled=sequence or None, **left_out
+    )
     inputs = Inputs(events, items, mapping_of(mapping), truth, until)
     peers = Peers(names_in(compare), refit)
     done = evaluate_files(settings, inputs, peers, error_console)

@@ -75,16 +75,16 @@ class NeighbourLists:
 MODELS = ("ease", "item-knn")
 
 
-def is_due(clock: int, fitted: int, settings: ItemModelSettings) -> bool:
+def is_due(clock: int, fitted: int, every: int) -> bool:
     """Whether models that know the log up to ``fitted`` are to be made again, by the clock of events.
 
     Examples
     --------
-    >>> due = ItemModelSettings(refit_every=20_000)
-    >>> is_due(999, 0, due), is_due(1_000, 0, due), is_due(10_000, 8_000, due), is_due(120_000, 100_000, due)
+    >>> every = 20_000
+    >>> is_due(999, 0, every), is_due(1_000, 0, every), is_due(10_000, 8_000, every), is_due(120_000, 100_000, every)
     (False, True, True, True)
     """
-    return clock - fitted >= min(settings.refit_every, max(SOONEST, fitted * GROWTH))
+    return clock - fitted >= min(every, max(SOONEST, fitted * GROWTH))
 
 
 def fit_item_models(taken: Taken, settings: ItemModelSettings) -> ItemModels:

@@ -10,6 +10,7 @@ from stream.recommending.contexts import InContext
 from stream.recommending.neighbours import propose_neighbours
 from stream.recommending.new_items import NewItems
 from stream.recommending.readers import Readers
+from stream.recommending.sequences import SequenceSource
 from stream.recommending.sources import (
     CHANCE,
     CONTENT,
@@ -18,6 +19,7 @@ from stream.recommending.sources import (
     ITEM_KNN,
     NEW,
     NEXT,
+    SEQUENCE,
     TOGETHER,
     TRENDING,
     WINDOW,
@@ -32,7 +34,7 @@ KNN_DECAY = np.float32(0.9)
 
 
 def propose(
-    readers: Readers, model: Model, content: Content, new_items: NewItems
+    readers: Readers, model: Model, content: Content, new_items: NewItems, sequence: SequenceSource | None
 ) -> tuple[list[tuple[int, Proposals]], InContext, Floats]:
     """Proposals for m ``readers``, each with its first column; the contexts they are in; how much item models say.
 
@@ -61,6 +63,8 @@ def propose(
         (ITEM_KNN, alike),
         (NEW, new_items.propose(readers.cluster, readers.vectors)),
     ]
+    if sequence is not None:
+        proposals.append((SEQUENCE, sequence.propose(readers)))
     enabled = model.mixture.enabled
     heard = [(popular + c, p if enabled[popular + c] else p.silenced()) for c, p in proposals]
     return heard, context, np.stack([sure, close], axis=1)

@@ -46,6 +46,7 @@ REASONS = {
     "ease": Reason("taken by those who took what you took", "from those who took ", EASE),
     "item-knn": Reason("taken by those who took the same", "from those who took ", ALIKE),
     "new": Reason("new here", "new in ", CATEGORY),
+    "sequence": Reason("often comes after what you took", "after ", LAST),
 }
 
 Numbers = npt.NDArray[np.int64]

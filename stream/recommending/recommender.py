@@ -27,6 +27,7 @@ from stream.recommending.readers import Readers
 from stream.recommending.reasons import name_reasons
 from stream.recommending.repeats import classes
 from stream.recommending.rules import Rules
+from stream.recommending.sequences import SequenceSource
 from stream.recommending.situations import describe_situation
 from stream.recommending.taught import Taught
 
@@ -55,17 +56,26 @@ class Lists:
 class Recommender:
     """Makes lists; holds what is derived from model and catalogue for that, and nothing that would be missed."""
 
-    def __init__(self, settings: RecommendingSettings, catalogue: Catalogue, rules: Rules) -> None:
+    def __init__(
+        self,
+        settings: RecommendingSettings,
+        catalogue: Catalogue,
+        rules: Rules,
+        sequence: SequenceSource | None = None,
+    ) -> None:
         self.settings = settings
         self.rules = rules
         self.catalogue = catalogue
         self.content = Content(catalogue)
         self.new_items = NewItems(catalogue, self.content)
+        self.sequence = sequence
 
     def refresh(self, model: Model) -> None:
         """Draw up what is derived again where the catalogue or the clusters have moved on."""
         self.content.refresh(model)
         self.new_items.refresh(model)
+        if self.sequence is not None:
+            self.sequence.refresh(model.sequence, model.index)
 
     def recommend(self, readers: Readers, model: Model, now: int) -> Lists:
         """Lists for m ``readers``; ``now`` in ms: items available from later on are left out."""
@@ -190,6 +200,7 @@ class _View:
         settings, catalogue = recommender.settings, recommender.catalogue
         self.model, self.settings = model, settings
         self.content, self.new_items = recommender.content, recommender.new_items
+        self.sequence = recommender.sequence
         on_offer = catalogue.available & (catalogue.available_from <= now)
         self.available = recommender.rules.allow(on_offer, model.index, catalogue.category)
         items = model.items
@@ -212,7 +223,9 @@ class _View:
 
     def of(self, readers: Readers) -> tuple[Any, ...]:
         """What the kernels need of m ``readers``: proposals and their first columns, people, situations."""
-        proposals, context, evidence = propose(readers, self.model, self.content, self.new_items)
+        proposals, context, evidence = propose(
+            readers, self.model, self.content, self.new_items, self.sequence
+        )
         recent = readers.recent
         own = (readers.own, readers.count, readers.lag, readers.idle, readers.usual)
         people = (own, readers.steps, recent[:, 0], readers.vectors, context.escape)

