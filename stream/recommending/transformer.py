@@ -26,7 +26,9 @@ NEGATIVES = 512
 LEARNING_RATE = 2e-3  # of Adam, at its highest; the few steps of a fit have to get somewhere
 RISE = 0.1  # share of the steps in which it is reached; from there it falls to 0
 WEIGHT_DECAY = 1e-4  # per step, relative
-SMALL = 0.02  # standard deviation that vectors start with: what nothing is known of says nothing
+# Standard deviation that vectors start with, of an item new to it too. Near 0 it learns what each item says alone, and
+# for long not what several say together; larger ones are noise where nothing is known.
+SMALL = 0.1
 
 Drop = Callable[[Tensor], Tensor]
 
