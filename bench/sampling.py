@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -21,6 +23,7 @@ ROOT = Path(__file__).parents[1]
 PATIENCE_S = 300.0  # for one contestant's run; the slowest takes a minute
 # Of a run is left out: caches fill, clusters are seeded, a pool of connections opens.
 WARM_SHARE = 0.34
+LOOK_EVERY_S = 0.2  # at threads: some 10 us each
 
 
 @dataclass
@@ -80,6 +83,37 @@ class Rates:
             median(r.per_list for r in rounds),
             {name: median(r.parts[name] for r in rounds) for name in names},
         )
+
+
+class Threads:
+    """CPU seconds of this process's threads: Python's by their names, all of librdkafka's together."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}  # by thread number
+        self._spent: dict[str, float] = {}  # the same; of those that have ended too
+        self._looked_at = -LOOK_EVERY_S
+
+    def seconds(self) -> dict[str, float]:
+        """Totals up to now, or to less than ``LOOK_EVERY_S`` ago."""
+        now = time.monotonic()
+        if now - self._looked_at >= LOOK_EVERY_S:
+            self._looked_at = now
+            for task in Path("/proc/self/task").iterdir():
+                with suppress(OSError):  # it has just ended
+                    self._look(task)
+        totals: defaultdict[str, float] = defaultdict(float)
+        for number, seconds in self._spent.items():
+            totals[f"thread {self._names[number]}"] += seconds
+        return dict(totals)
+
+    def _look(self, task: Path) -> None:
+        self._spent[task.name] = int((task / "schedstat").read_text().split()[0]) / 1e9
+        if task.name not in self._names:
+            ours = {str(thread.native_id): thread.name for thread in threading.enumerate()}
+            name = (task / "comm").read_text().strip()
+            self._names[task.name] = (
+                "librdkafka" if name.startswith("rdk:") else ours.get(task.name, "others")
+            )
 
 
 class Contestant:

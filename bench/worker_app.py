@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
-from bench.sampling import Progress
+from bench.sampling import Progress, Threads
 from consumers.connect import connected
 from consumers.worker import Worker
 from stream import learner
@@ -43,12 +43,16 @@ def main(records: int, idle_s: float) -> None:
     timed(learner, "fit_item_models", spent, "learner")  # in a thread of its own
     timed(Model, "fold", spent, "folding")
     settings = load(None, os.environ)
-    progress, stop, taken = Progress(), threading.Event(), 0
+    progress, threads, stop, taken = Progress(), Threads(), threading.Event(), 0
 
     def note(outcome: Outcome) -> None:
         nonlocal taken
         progress.note(
-            len(outcome.events), len(outcome.lists), learner=spent["learner"], folding=spent["folding"]
+            len(outcome.events),
+            len(outcome.lists),
+            learner=spent["learner"],
+            folding=spent["folding"],
+            **threads.seconds(),
         )
         taken += int(outcome.delta.counts["records"])
         if taken >= records:

@@ -75,8 +75,7 @@ class Fetcher:
             messages = self._consumer.consume(1, timeout)
             if messages and max_records > 1:
                 messages += self._consumer.consume(max_records - 1, 0)
-        mine = wanted()
-        records = self._columns([m for m in messages if m.error() is None and m.partition() in mine])
+        records = self._columns([m for m in messages if m.error() is None], wanted())
         # After the records: an end lies behind those that came with it, and behind the markers after them.
         for message in messages:
             if (error := message.error()) is not None:
@@ -104,18 +103,22 @@ class Fetcher:
         else:
             raise as_shoal_error(error, f"reading {self._topic}")
 
-    def _columns(self, messages: Sequence[Message]) -> Records:
-        n = len(messages)
+    def _columns(self, messages: Sequence[Message], mine: frozenset[int]) -> Records:
+        if not messages:
+            return Records.empty(self._topic)
         records = Records(
             self._topic,
-            np.fromiter((m.partition() for m in messages), np.int32, n),
-            np.fromiter((m.offset() for m in messages), np.int64, n),
-            np.fromiter((m.timestamp()[1] for m in messages), np.int64, n),
+            np.array([m.partition() for m in messages], np.int32),
+            np.array([m.offset() for m in messages], np.int64),
+            np.array([m.timestamp()[1] for m in messages], np.int64),
             [m.key() for m in messages],
             [m.value() for m in messages],
         )
-        if n:
-            self.positions.update(records.next_offsets())
+        ends = records.next_offsets()
+        if not ends.keys() <= mine:
+            records = records.select(np.isin(records.partition, list(mine)))
+            ends = records.next_offsets()
+        self.positions.update(ends)
         return records
 
 

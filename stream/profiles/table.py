@@ -159,6 +159,8 @@ class ProfileTable:
     def forget(self, rows: npt.NDArray[np.int64]) -> None:
         """Drop ``rows``; those that are left move up."""
         assert not self._open, "forget inside begin"
+        if not len(rows):  # as after nearly every commit: the rest need not move
+            return
         kept = np.ones(len(self), np.bool_)
         kept[rows] = False
         self._keep(np.flatnonzero(kept))

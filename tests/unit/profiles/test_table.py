@@ -122,6 +122,13 @@ def test_a_value_that_cannot_be_read_changes_nothing() -> None:
     assert contents(table) == before
 
 
+def test_nobody_to_forget_moves_no_row() -> None:
+    table = table_of([(1, 0), (2, 1)])
+    before = table.rows
+    table.forget(np.empty(0, np.int64))
+    assert table.rows is before
+
+
 @given(USERS, st.sets(st.integers(0, 2)))
 def test_drop_forgets_partitions_and_no_others(keys: list[Key], gone: set[int]) -> None:
     table = table_of(keys)
