@@ -7,11 +7,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from stream.broker.interface import Records
 from stream.entries import Delta
 from stream.events.batch import Decoded, EventBatch
-from stream.hashing import mix
+from stream.hashing import distinct, mix
 from stream.model import Model
 from stream.placing import Placed
 from stream.profiles.update import History, Touched
@@ -43,10 +44,11 @@ def contribute(
     """Make the delta of ``decoded``: n events of m users, and what they were to them."""
     counted = np.flatnonzero((history.step >= 0) & (events.weight > 0))
     counted = counted[np.argsort(history.step[counted], kind="stable")]
-    steps, size = np.unique(history.step[counted], return_counts=True)
-    window, lag = history.window[steps], history.lag[steps]
-    used = window != 0
-    items, codes = np.unique(np.concatenate([events.item[counted], window[used]]), return_inverse=True)
+    events_of = np.bincount(history.step[counted], minlength=len(history.time))
+    steps = np.flatnonzero(events_of)
+    size = events_of[steps]
+    window_size, window, lag = packed(history.window, history.lag, steps)
+    items, codes = distinct(np.concatenate([events.item[counted], window]))
     e, place = len(counted), codes.astype(np.int32)
     first = counted[np.concatenate([[0], np.cumsum(size)[:-1]])] if e else counted
     users = events.user[touched.last_event]
@@ -75,9 +77,9 @@ def contribute(
             gap=history.gap[steps],
             cluster=placed.cluster[touched.slot[first]].astype(np.int32),
             keys=history.keys[steps],
-            window_size=used.sum(axis=1).astype(np.uint8),
+            window_size=window_size,
             window=place[e:],
-            lag=lag[used],
+            lag=lag,
         ),
         clusters=clusters,
         watched=watched,
@@ -89,6 +91,28 @@ def contribute(
         counts=dict(counts),
         dropped=_dropped(decoded, events) if model.settings.worker.provenance else None,
     )
+
+
+@njit(cache=True)
+def packed(window, lag, steps):  # type: ignore[no-untyped-def]
+    """Put what stands in the rows ``steps`` (s,) of ``window`` uint64 and ``lag`` uint8, (n, WINDOW), in one row.
+
+    Returns how many there are of each step, uint8 (s,), and their items and lags, (w,); a row ends with its first 0.
+    """
+    size = np.zeros(len(steps), np.uint8)
+    total = 0
+    for s in range(len(steps)):
+        row = window[steps[s]]
+        while size[s] < len(row) and row[size[s]] != 0:
+            size[s] += 1
+        total += size[s]
+    items, lags = np.empty(total, np.uint64), np.empty(total, np.uint8)
+    at = 0
+    for s in range(len(steps)):
+        for w in range(size[s]):
+            items[at], lags[at] = window[steps[s], w], lag[steps[s], w]
+            at += 1
+    return size, items, lags
 
 
 def count_outcome(decoded: Decoded, duplicates: int, events: EventBatch, lists: int) -> dict[str, float]:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from stream.catalogue import Catalogue
 from stream.encoder import TextEncoder
 from stream.events.batch import EventBatch, InlineItem
+from stream.hashing import distinct
 
 
 def describe(
@@ -21,12 +22,14 @@ def describe(
     item_row = catalogue.rows(events.item)
     known = item_row >= 0
     known[known] = catalogue.has_vector[item_row[known]]
-    used, place = np.unique(item_row[known], return_inverse=True)
+    codes, place = distinct(item_row[known].astype(np.uint64))
+    used = codes.astype(np.int64)
     vector_row = np.full(len(events), -1, np.int64)
     vector_row[known] = place
     vectors = catalogue.vectors[used]
 
-    # Most events bring neither, so only the few that do are looked at one by one.
+    if events.text.count(None) == events.inline.count(None) == len(events):  # as nearly always
+        return vector_row, vectors
     candidates = [
         (i, _text(text, None if known[i] else inline))
         for i, (text, inline) in enumerate(zip(events.text, events.inline, strict=True))

@@ -82,6 +82,22 @@ def _insert(slots, keys, n, wanted, out):  # type: ignore[no-untyped-def]
     return n
 
 
+def distinct(keys: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+    """Give what ``np.unique(keys, return_inverse=True)`` gives, and sort only what is different.
+
+    Examples
+    --------
+    >>> distinct(np.array([7, 9, 7, 3], np.uint64))
+    (array([3, 7, 9], dtype=uint64), array([1, 2, 1, 0]))
+    """
+    index = HashIndex(max(1, len(keys)))
+    codes = index.insert(keys)
+    order = np.argsort(index.keys)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return index.keys[order], rank[codes]
+
+
 class HashIndex:
     """Gives every distinct uint64 key a row: 0, 1, 2 ... in order of first appearance.
 

@@ -100,6 +100,8 @@ def _heavier(counts, p, a, b, keys):  # type: ignore[no-untyped-def]
 def _rise(counts, p, chart, i, keys):  # type: ignore[no-untyped-def]
     """Put item ``i``, whose count has grown, into its place in the chart."""
     last = len(chart) - 1
+    if chart[last] >= 0 and counts[i, p] < counts[chart[last], p]:
+        return  # as most: were it in the chart, it would be no lighter than the last
     at = 0
     while at < last and chart[at] != i and chart[at] >= 0:
         at += 1

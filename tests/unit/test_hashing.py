@@ -8,7 +8,7 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.hashing import HashIndex, action_code, hash_text, hash_texts, mix
+from stream.hashing import HashIndex, action_code, distinct, hash_text, hash_texts, mix
 
 U64 = st.integers(0, 2**64 - 1)
 MASK = 2**64 - 1
@@ -50,6 +50,13 @@ def test_index_grows_far_beyond_its_capacity(keys: np.ndarray) -> None:
 def test_mix_is_splitmix(pairs: list[tuple[int, int]]) -> None:
     keys, salts = (np.array(column, np.uint64) for column in zip(*pairs, strict=True))
     assert mix(keys, salts).tolist() == [splitmix(key, salt) for key, salt in pairs]
+
+
+@given(st.lists(U64 | st.integers(0, 5), max_size=40))
+def test_distinct_is_unique(keys: list[int]) -> None:
+    found, places = distinct(np.array(keys, np.uint64))
+    expected, at = np.unique(np.array(keys, np.uint64), return_inverse=True)
+    assert (found.tolist(), places.tolist()) == (expected.tolist(), at.tolist())
 
 
 def test_mix_tells_the_same_user_in_two_partitions_apart() -> None:
