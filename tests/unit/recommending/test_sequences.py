@@ -21,7 +21,7 @@ from stream.recommending.takings import Taken
 from stream.recommending.transformer import FEWEST, Scorer, Transformer, fit_transformer, sampled_loss
 
 SETTINGS = SequenceSettings(
-    enabled=True, dimensions=32, layers=1, length=6, items=64, sequences=512, steps=500
+    enabled=True, dimensions=32, layers=2, length=6, items=64, sequences=512, steps=400
 )
 GROUPS = 4
 # Of each group two items may come first, two second; the third is one when the first two agree, else the other.
