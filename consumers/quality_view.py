@@ -67,7 +67,8 @@ def shown_view(quality: LiveQuality) -> Table:
     _rows(table, "source", quality.shown_sources)
     _rows(table, "place", {str(place + 1): one for place, one in list(quality.places.items())[:PLACES]})
     for name, words in (
-        ("other_list", "of another list than the last"),
+        ("earlier_list", "of a list before the last"),
+        ("other_list", "of a list not known"),
         ("not_listed", "not at their place"),
     ):
         if _any(quality.astray[name]):

@@ -85,9 +85,10 @@ def attribute(events: EventBatch, before: Rows, of: Places, sources: Sequence[st
     """Count what was shown, and clicked, of lists that events name.
 
     Arguments as in ``measure``. ``impressions`` and ``clicks`` (events with a positive weight) are of the list last
-    published: by ``.place.`` from 0, ``.source.`` and ``.variant.``. Those that name another list stand under
-    ``.other_list``, as nothing is known of that any more; those with an item that is not at their place of the list, or
-    nowhere in it, under ``.not_listed``.
+    published: by ``.place.`` from 0, ``.source.`` and ``.variant.``. Those of one of the few lists before stand under
+    ``.earlier_list``, and by ``.variant.``, which is all that is known of it; those that name any other list under
+    ``.other_list``; those with an item that is not at their place of the last list, or nowhere in it, under
+    ``.not_listed``.
     """
     naming = np.flatnonzero((events.list_id != 0) & (events.item != 0))
     counts: dict[str, float] = {}
@@ -98,16 +99,23 @@ def attribute(events: EventBatch, before: Rows, of: Places, sources: Sequence[st
         at = naming[chosen]
         user = of[at]
         last = before["list_id"][user] == events.list_id[at]
-        other = int((~last).sum())
+        earlier = _earlier_variants(events.list_id[at[~last]], before[user[~last]])
+        other = int((~last).sum()) - len(earlier)
         at, user = at[last], user[last]
         place = _place(events.item[at], events.position[at], before["list_item"][user])
         listed = place >= 0
         user, place = user[listed], place[listed]
-        found = {"": len(place), ".other_list": other, ".not_listed": int((~listed).sum())}
+        found = {
+            "": len(place),
+            ".earlier_list": len(earlier),
+            ".other_list": other,
+            ".not_listed": int((~listed).sum()),
+        }
         counts |= {kind + name: float(n) for name, n in found.items() if n}
         counts |= _by_name(f"{kind}.place.", place, [str(p) for p in range(before["list_item"].shape[1])])
         counts |= _by_name(f"{kind}.source.", before["list_source"][user, place], sources)
-        counts |= _by_name(f"{kind}.variant.", before["list_variant"][user], VARIANTS)
+        variant = np.concatenate([before["list_variant"][user], earlier])
+        counts |= _by_name(f"{kind}.variant.", variant, VARIANTS)
     return counts
 
 
@@ -132,6 +140,15 @@ def _place(
     claimed = position >= 0
     there &= ~claimed[:, None] | (np.arange(listed.shape[1]) == position[:, None])
     return np.where(there.any(axis=1), there.argmax(axis=1), -1)
+
+
+def _earlier_variants(list_id: npt.NDArray[np.uint64], before: Rows) -> npt.NDArray[np.uint8]:
+    """Variants of those of the lists ``list_id`` (n,) that the profiles ``before`` (n,) know from before the last."""
+    half = list_id.astype(np.uint32)[:, None]  # keeps the lower half
+    there = (before["earlier_list"] == half) & (half != 0)
+    known = there.any(axis=1)
+    variants: npt.NDArray[np.uint8] = before["earlier_variant"][known, there[known].argmax(axis=1)]
+    return variants
 
 
 def _by_name(

@@ -9,6 +9,7 @@ from stream.config import PublishSettings
 from stream.events.batch import EventBatch
 from stream.hashing import hash_texts
 from stream.model import Model
+from stream.profiles.layout import Rows
 from stream.profiles.table import ProfileTable
 from stream.profiles.update import Touched
 from stream.recommending.explorer import Explored
@@ -52,6 +53,7 @@ def publish_lists(
         f"g{profiles.layout.generation}-{p}-{o}"
         for p, o in zip(partition.tolist(), offset.tolist(), strict=True)
     ]
+    _move_back(table, rows)
     table["list_item"][rows] = listed[chosen]
     table["list_source"][rows] = lists.source[chosen]
     table["list_variant"][rows] = explored.explores[chosen]
@@ -82,6 +84,14 @@ def publish_lists(
         published, lists.item[chosen], lists.score[chosen], lists.source[chosen], named[chosen]
     )
     return records, chosen
+
+
+def _move_back(table: Rows, rows: npt.NDArray[np.int64]) -> None:
+    """Make the last list of each of the profiles at ``rows`` (m,) of ``table`` the newest of the earlier ones."""
+    for earlier, last in (("earlier_list", table["list_id"]), ("earlier_variant", table["list_variant"])):
+        kept = table[earlier][rows]
+        kept[:, 1:], kept[:, 0] = kept[:, :-1].copy(), last[rows].astype(kept.dtype)
+        table[earlier][rows] = kept
 
 
 def _offsets(events: EventBatch, touched: Touched, chosen: npt.NDArray[np.intp]) -> list[list[int]]:

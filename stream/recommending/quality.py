@@ -127,7 +127,8 @@ class LiveQuality:
     places: dict[int, Shown]
     shown_sources: dict[str, Shown]
     variants: dict[str, Shown]
-    astray: dict[str, Shown]  # other_list, not_listed: events that name lists, and are not counted above
+    # earlier_list, other_list, not_listed: events that name lists; only the first are counted above, by variant
+    astray: dict[str, Shown]
 
     @classmethod
     def of(cls, counts: Mapping[str, float]) -> LiveQuality:
@@ -160,7 +161,7 @@ class LiveQuality:
             _shown(counts, ".variant."),
             {
                 name: Shown(counts.get(f"impressions.{name}", 0), counts.get(f"clicks.{name}", 0))
-                for name in ("other_list", "not_listed")
+                for name in ("earlier_list", "other_list", "not_listed")
             },
         )
 

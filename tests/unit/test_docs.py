@@ -25,7 +25,7 @@ from stream.entries import Decision, Delta
 from stream.events.mapping import load_mapping
 from stream.events.reasons import Reason
 from stream.learner import TRAIN_EVERY
-from stream.profiles.layout import RowLayout
+from stream.profiles.layout import EARLIER, RowLayout
 from stream.profiles.snapshot import Header
 from stream.recommending.content import SHORTLIST
 from stream.recommending.kernels import HIDDEN, PRUNE
@@ -282,7 +282,7 @@ def test_fields_of_rows_and_deltas_are_those_of_the_code() -> None:
     n = len(layout.names)
     assert fields[:n] == list(layout.names)
     assert fields[n:] == list(Delta.__dataclass_fields__)
-    sizes = {"H": 64, "E": 16, "k": 20, "D": 384, "R": RECENT}
+    sizes = {"H": 64, "E": 16, "k": 20, "D": 384, "R": RECENT, "B": EARLIER}
     for name, kind, _ in rows[:n]:
         base, _, times = kind.partition(" x ")
         assert layout[name.strip("`")].base.str[1:] == base, name

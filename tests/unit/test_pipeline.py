@@ -174,8 +174,18 @@ def test_answers_are_attributed_to_the_list_that_is_seen(shop: Service) -> None:
     counts = shop.model.counts
     assert (counts["impressions"], counts["clicks"], counts["clicks.place.2"]) == (3, 1, 1)
     assert counts[f"clicks.source.{made['items'][2]['source']}"] == 1
-    assert counts["clicks.other_list"] == 1
+    assert counts["clicks.earlier_list"] == 1
     assert json.loads(after)["user_seq"] == 2
+
+
+def test_answers_are_known_by_variant_for_three_more_lists(shop: Service) -> None:
+    (made,) = map(json.loads, shop.take_in([view("late", "i7")]).lists)
+    item = made["items"][0]["item_id"]
+    for n in range(1, 6):  # each click makes another list
+        shop.take_in([view("late", item, NOW + n, "click", list_id=made["list_id"])])
+    counts = shop.model.counts
+    assert (counts["clicks"], counts["clicks.earlier_list"], counts["clicks.other_list"]) == (1, 3, 1)
+    assert counts["clicks.variant.plain"] == 4
 
 
 def without_user(event: EventRecord) -> EventRecord:

@@ -29,6 +29,8 @@ def before() -> Rows:
     rows["list_source"][:2] = [[0, 1, 2], [2, 4, 0]]
     rows["list_id"][:2] = hash_texts(["list-ann", "list-bob"])
     rows["list_variant"] = [0, 1, 0]
+    rows["earlier_list"][0] = hash_texts(["list-2", "list-1", "list-0"]).astype(np.uint32)
+    rows["earlier_variant"][0] = [0, 1, 0]
     rows["steps"], rows["session_steps"], rows["step_time"] = [3, 9, 0], [3, 1, 0], NOW
     return rows
 
@@ -84,6 +86,22 @@ def test_what_was_shown_and_clicked_is_attributed_to_the_last_list(before: Rows,
         "impressions.source.popular": 1, "impressions.source.next": 1, "impressions.variant.plain": 2,
         "clicks": 2, "clicks.place.2": 1, "clicks.place.1": 1, "clicks.source.next": 1,
         "clicks.source.exploration": 1, "clicks.variant.plain": 1, "clicks.variant.explore": 1,
+    }  # fmt: skip
+
+
+def test_answers_to_earlier_lists_count_for_the_variant(before: Rows, make_batch: Any) -> None:
+    events = events_of(
+        make_batch,
+        ("ann", "z", IMPRESSION, 0.0, "list-1", 4),
+        ("ann", "z", CLICK, 0.3, "list-1", 4),
+        ("ann", "y", CLICK, 0.3, "list-2", -1),
+        ("ann", "a", CLICK, 0.3, "list-ann", 0),
+        ("bob", "z", CLICK, 0.3, "list-1", 4),  # hers
+    )
+    assert attribute(events, before, np.array([0, 0, 0, 0, 1]), SOURCES) == {
+        "impressions.earlier_list": 1, "impressions.variant.explore": 1,
+        "clicks": 1, "clicks.place.0": 1, "clicks.source.popular": 1,
+        "clicks.earlier_list": 2, "clicks.variant.plain": 2, "clicks.variant.explore": 1, "clicks.other_list": 1,
     }  # fmt: skip
 
 

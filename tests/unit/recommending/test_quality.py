@@ -63,5 +63,9 @@ def test_counts_are_read_by_group_source_and_place() -> None:
     assert list(quality.places) == [9, 10]
     assert quality.variants == {"explore": Shown(0, 2)}
     assert quality.variants["explore"].click_rate is None
-    assert quality.astray == {"other_list": Shown(0, 5), "not_listed": Shown(0, 0)}
+    assert quality.astray == {
+        "earlier_list": Shown(0, 0),
+        "other_list": Shown(0, 5),
+        "not_listed": Shown(0, 0),
+    }
     assert LiveQuality.of({}).among == {}
