@@ -265,7 +265,7 @@ class SequenceSettings(Section):
     # is. Fewer forget what is rare, more dwell on what is over.
     sequences: int = Field(default=20_000, ge=64)
     # Of Adam, of 64 pieces, each time that it is trained. Not seconds, for the same log gives the same model; a step
-    # takes about 0.03 s of a core at the other defaults. Fewer leave it half-taught; four times as many found no more
+    # takes about 0.05 s of a core at the other defaults. Fewer leave it half-taught; four times as many found no more
     # on a log that follows fashion.
     steps: int = Field(default=50, ge=1)
     # In events, at most; a young log's is trained when a quarter is new. A service does it in a thread of its own,

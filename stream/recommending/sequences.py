@@ -47,6 +47,11 @@ class SequenceModel:
         if self.format != FORMAT:
             raise ValueError(f"weights of a sequence model have format {self.format}, not {FORMAT}")
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Dimensions, layers and length: weights of one shape say nothing in another."""
+        return self.vectors.shape[1], self.layers, self.length
+
 
 @dataclass(frozen=True, slots=True)
 class Sequences:

@@ -25,7 +25,7 @@ BATCH = 64  # pieces in a step: more cost time in proportion and are hardly less
 NEGATIVES = 512
 LEARNING_RATE = 2e-3  # of Adam, at its highest; the few steps of a fit have to get somewhere
 RISE = 0.1  # share of the steps in which it is reached; from there it falls to 0
-WEIGHT_DECAY = 1e-4  # per step, relative
+WEIGHT_DECAY = 1e-4  # of AdamW, times the learning rate: next to nothing, as steps are few
 # Standard deviation that vectors start with, of an item new to it too. Near 0 it learns what each item says alone, and
 # for long not what several say together; larger ones are noise where nothing is known.
 SMALL = 0.1
@@ -98,7 +98,7 @@ class Transformer(nn.Module):
             self.positions.normal_(std=SMALL, generator=generator)
 
     def load(self, model: SequenceModel) -> None:
-        """Take the weights of ``model``, of the same shape; vectors of the items that both know.
+        """Take the weights of ``model``, of the same shape, but for the vectors of items.
 
         Raises ValueError where they do not fit.
         """
@@ -125,18 +125,13 @@ def fit_transformer(
     generator = torch.Generator().manual_seed(seed)
     net = Transformer(n, d, settings.layers, settings.length)
     net.start(generator)
-    if before is not None and len(before.items) and _shape_of(before) == _shape_of(settings, d):
+    if before is not None and len(before.items) and before.shape == (d, settings.layers, settings.length):
         net.load(before)
         _carry_over(before, sequences.items, net)
     _train(net, sequences, settings.steps, generator)
     vectors = net.vectors.detach().numpy().astype(np.float16)
     network = parameters_to_vector(net.network()).detach().numpy().astype(np.float16)
     return SequenceModel(taken.now, sequences.items, vectors, network, settings.layers, settings.length)
-
-
-def _shape_of(of: SequenceModel | SequenceSettings, dimensions: int = 0) -> tuple[int, int, int]:
-    d = of.vectors.shape[1] if isinstance(of, SequenceModel) else dimensions
-    return d, of.layers, of.length
 
 
 def _carry_over(before: SequenceModel, items: npt.NDArray[np.uint64], net: Transformer) -> None:
@@ -200,8 +195,7 @@ class Scorer:
 
     def __init__(self, model: SequenceModel, device: str) -> None:
         on_gpu = device != "cpu" and torch.cuda.is_available()
-        n, d = model.vectors.shape
-        net = Transformer(n, d, model.layers, model.length)
+        net = Transformer(len(model.items), *model.shape)
         net.load(model)
         _carry_over(model, model.items, net)
         self.length = model.length
