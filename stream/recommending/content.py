@@ -9,6 +9,7 @@ from numba import njit
 from stream.catalogue import Catalogue
 from stream.clustering.projection import Projection
 from stream.model import Model
+from stream.recommending.logarithms import take_exponentials
 from stream.recommending.tables import Floats, Proposals, heaviest, nth_largest
 
 # Items per cluster that its users' own vectors choose from: what a cosine with each costs is what a list costs.
@@ -18,6 +19,8 @@ NEAREST = 32
 # Temperature of the softmax over cosines in a shortlist: cosines of a good and of a middling match differ by
 # about .1 to .2; lower trusts the nearest item alone, higher makes every item alike.
 TEMPERATURE = np.float32(0.08)
+# Rows of vectors side by side lie so many numbers further apart than they are long: see ``kernels.APART``.
+APART = 16
 
 
 class Content:
@@ -80,33 +83,59 @@ def nearest_in(
     """
     item_vectors = content.vectors(0)
     if len(item_vectors):
-        _alike(cluster, vectors, shortlists, item_vectors, *proposals.arrays())
+        order = np.argsort(cluster, kind="stable")
+        _alike(order, cluster, vectors, shortlists, item_vectors, *proposals.arrays())
+
+
+@njit(cache=True)
+def _lay_out(near, item_vectors, side):  # type: ignore[no-untyped-def]
+    """Lay the vectors of the items ``near`` side by side: ``side`` (d, n), whose loops run over items. How many."""
+    n = 0
+    while n < len(near) and near[n] >= 0:
+        vector = item_vectors[near[n]]
+        for j in range(len(vector)):
+            side[j, n] = vector[j]
+        n += 1
+    return n
+
+
+@njit(cache=True, fastmath=True)
+def _compare(vector, side, n, near):  # type: ignore[no-untyped-def]
+    """Write into ``near`` the powers of e of the softmax between a ``vector`` (d,) and n that lie ``side`` by side."""
+    near[:n] = -1 / TEMPERATURE
+    fours = len(vector) // 4 * 4
+    for j in range(0, fours, 4):
+        a, b, c, d = vector[j], vector[j + 1], vector[j + 2], vector[j + 3]
+        a, b, c, d = a / TEMPERATURE, b / TEMPERATURE, c / TEMPERATURE, d / TEMPERATURE
+        for q in range(n):
+            near[q] += a * side[j, q] + b * side[j + 1, q] + c * side[j + 2, q] + d * side[j + 3, q]
+    for j in range(fours, len(vector)):
+        a = vector[j] / TEMPERATURE
+        for q in range(n):
+            near[q] += a * side[j, q]
+    take_exponentials(near, n)
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def _alike(cluster, vectors, shortlists, item_vectors, item, share, length):  # type: ignore[no-untyped-def]
-    power = np.empty(shortlists.shape[1], np.float32)
-    for u in range(len(cluster)):
+def _alike(order, cluster, vectors, shortlists, item_vectors, item, share, length):  # type: ignore[no-untyped-def]
+    """Fill proposals for m users, cluster by cluster in the ``order`` (m,): its shortlist is laid out but once."""
+    width, most = shortlists.shape[1], item.shape[2]
+    power = np.empty(width + 1, np.float32)
+    side = np.empty((vectors.shape[1], width + APART), np.float32)
+    at_hand, n = -1, 0
+    for u in order:
+        c = cluster[u]
         length[u, 0] = 0
-        if cluster[u] < 0 or cluster[u] >= len(shortlists):
+        if c < 0 or c >= len(shortlists):
             continue
-        near = shortlists[cluster[u]]
-        norm = np.float32(0)
-        n = 0
-        while n < len(near) and near[n] >= 0:
-            dot = np.float32(0)
-            for j in range(vectors.shape[1]):
-                dot += vectors[u, j] * item_vectors[near[n], j]
-            power[n] = np.exp((dot - 1) / TEMPERATURE)
-            norm += power[n]
-            n += 1
-        if n == 0:
-            continue
-        most = min(n, item.shape[2])
-        least = nth_largest(power[:n], most)
+        if c != at_hand:
+            at_hand, n = c, _lay_out(shortlists[c], item_vectors, side)
+        _compare(vectors[u], side, n, power)
+        norm = power[:n].sum()
+        least = nth_largest(power[:n], min(n, most))
         at = 0
         for q in range(n):
             if power[q] >= least and at < most:
-                item[u, 0, at], share[u, 0, at] = near[q], power[q] / norm
+                item[u, 0, at], share[u, 0, at] = shortlists[c, q], power[q] / norm
                 at += 1
         length[u, 0] = at

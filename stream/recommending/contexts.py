@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from stream.recommending.scratch import FREE
 from stream.recommending.tables import Floats, Proposals, grown, lightest, place_of
 from stream.steps import CHAIN, CONTEXTS
 
@@ -67,12 +68,11 @@ class ContextTable:
         self.counts *= np.float32(factor)
         self.totals *= np.float32(factor)
 
-    def propose(self, keys: npt.NDArray[np.uint64], now: float, items: int) -> InContext:
-        """What may follow in m users' contexts, ``keys`` (m, CONTEXTS); ``items``: how many there are."""
+    def propose(self, keys: npt.NDArray[np.uint64], now: float, place: npt.NDArray[np.int32]) -> InContext:
+        """What may follow in m users' contexts, ``keys`` (m, CONTEXTS); ``place``: ``Scratch.places`` of all items."""
         m, width = len(keys), self.ids.shape[1]
         shares, chances = Proposals.blank(m, CONTEXTS, width), Proposals.blank(m, 1, CHAIN * width)
         escape, evidence = np.empty(m, np.float32), np.zeros((m, CONTEXTS), np.float32)
-        place = np.full(items, -1, np.int32)
         _propose(
             self._table, keys, np.float32(now), place, shares.arrays(), chances.arrays(), escape, evidence
         )
@@ -91,6 +91,17 @@ def _row(keys, totals, key):  # type: ignore[no-untyped-def]
         if totals[r] < totals[lightest]:
             lightest = r
     return -1 - lightest
+
+
+@njit(cache=True)
+def _find(keys, key):  # type: ignore[no-untyped-def]
+    """Find the row of ``key``, or -1."""
+    mask = np.uint64(len(keys) - 1)
+    for p in range(PROBES):
+        r = (key + np.uint64(p)) & mask
+        if keys[r] == key:
+            return np.int64(r)
+    return -1
 
 
 @njit(cache=True)
@@ -141,7 +152,7 @@ def _propose(table, keys, now, place, shares, chances, escape, evidence):  # typ
         left = np.float32(1)
         for k in range(len(keys[u])):
             length[u, k] = 0
-            r = _row(all_keys, totals, keys[u, k]) if keys[u, k] != 0 else -1
+            r = _find(all_keys, keys[u, k]) if keys[u, k] != 0 else -1
             if r < 0:
                 continue
             total = totals[r] / now
@@ -166,4 +177,4 @@ def _propose(table, keys, now, place, shares, chances, escape, evidence):  # typ
                     chance[u, 0, place[i]] += count / (total + half)
         escape[u], how_many[u, 0] = left, n
         for q in range(n):
-            place[backed[u, 0, q]] = -1
+            place[backed[u, 0, q]] = FREE

@@ -6,95 +6,138 @@ import numpy as np
 from numba import njit
 
 from stream.recommending.repeats import cell
+from stream.recommending.scratch import BARRED, FREE
 from stream.recommending.sources import REPEATS
-
-# Places of ``place``: free, barred; else the candidate's.
-FREE, BARRED = -1, -2
 
 
 @njit(cache=True)
-def capacity(charts, proposals, own):  # type: ignore[no-untyped-def]
-    """Count the most candidates that ``gather`` can give."""
-    cap = charts[0].size + own[0].shape[1]
-    for item, _, _ in proposals:
-        cap += item.shape[1] * item.shape[2]
-    return cap
+def head_of(charts, available, place):  # type: ignore[no-untyped-def]
+    """Give the charts without what is not ``available``, and their head: what each of them proposes to a newcomer.
+
+    ``charts`` are (rows int32 (P, L), how many to take (P,), counts float32 (rows, P), what makes shares of them (P,)).
+    The head is the same for all users, and most charts have the same items in it: so its items are nominated once, and
+    only where a user has had some is there more to look at. Returns the charts int32 (P, L), -1 behind the last;
+    the head int32 (h,); in which charts' heads each of its items stands, bool (h, P); and ``take``.
+    """
+    rows, take, _, _ = charts
+    left = np.full(rows.shape, -1, np.int32)
+    head = np.empty(rows.size, np.int32)
+    among = np.zeros((rows.size, len(rows)), np.bool_)
+    n = 0
+    for p in range(len(rows)):
+        at = 0
+        for row in rows[p]:
+            if row < 0:
+                break
+            if not available[row]:
+                continue
+            left[p, at] = row
+            if at < take[p]:
+                if place[row] == FREE:
+                    place[row] = n
+                    head[n] = row
+                    n += 1
+                among[place[row], p] = True
+            at += 1
+    for row in head[:n]:
+        place[row] = FREE
+    return left, head[:n], among[:n], take
 
 
 @njit(cache=True, inline="always")
-def _nominate(row, counts, scale, place, items, shares, own_at, n):  # type: ignore[no-untyped-def]
-    """Make ``row`` the candidate ``n``, with the shares that it has in what is popular."""
+def _nominate(row, place, items, own_at, n):  # type: ignore[no-untyped-def]
+    """Make ``row`` the candidate ``n``; give how many there are then."""
     place[row] = n
     items[n] = row
     own_at[n] = -1
-    popular = len(scale)
-    for p in range(shares.shape[1]):
-        shares[n, p] = 0
-    if row < len(counts):
-        for p in range(popular):
-            shares[n, p] = counts[row, p] * scale[p]
+    return n + 1
 
 
-@njit(cache=True)
-def _own(u, own, rates, available, charts, place, items, shares, own_at):  # type: ignore[no-untyped-def]
+@njit(cache=True, error_model="numpy")
+def _own(u, own, rates, available, column, place, items, shares, own_at):  # type: ignore[no-untyped-def]
     """Nominate the user's own items; their shares are the rates of their classes, made to sum to 1."""
     item, count, lag, idle, _ = own
-    _, _, counts, scale = charts
     n = 0
     total = np.float32(0)
-    column = len(scale) + REPEATS
     for h in range(item.shape[1]):
         row = item[u, h]
         if row < 0 or place[row] == BARRED or not available[row]:
             continue
-        _nominate(row, counts, scale, place, items, shares, own_at, n)
+        _nominate(row, place, items, own_at, n)
         own_at[n] = h
-        shares[n, column] = rates[cell(count[u, h], lag[u, h], idle[u, h])]
-        total += shares[n, column]
+        shares[column, n] = rates[cell(count[u, h], lag[u, h], idle[u, h])]
+        total += shares[column, n]
         n += 1
     for c in range(n):
-        shares[c, column] /= total
+        shares[column, c] /= total
     return n
 
 
 @njit(cache=True)
-def _chart(charts, available, place, items, shares, own_at, n):  # type: ignore[no-untyped-def]
-    """Nominate of each chart the best ``take`` that the user has not had."""
-    chart, take, counts, scale = charts
-    for p in range(len(chart)):
-        taken = 0
-        for row in chart[p]:
-            if row < 0 or taken == take[p]:
-                break
-            if place[row] == BARRED or not available[row]:
-                continue
-            if place[row] == FREE:
-                _nominate(row, counts, scale, place, items, shares, own_at, n)
-                n += 1
-            elif own_at[place[row]] >= 0:
-                continue
-            taken += 1
+def _chart(heads, place, items, own_at, skipped, mine):  # type: ignore[no-untyped-def]
+    """Nominate of each chart the best that the user has not had, behind the ``mine`` own items; how many then."""
+    charts, head, among, take = heads
+    n = mine
+    skipped[:] = 0
+    some = False
+    for b in range(len(head)):
+        row = head[b]
+        at = place[row]
+        if at == FREE:
+            n = _nominate(row, place, items, own_at, n)
+        elif at < mine:  # barred, or their own
+            some = True
+            for p in range(len(skipped)):
+                skipped[p] += among[b, p]
+    if not some:
+        return n
+    for p in range(len(skipped)):
+        q = take[p]
+        while skipped[p] > 0 and q < charts.shape[1] and charts[p, q] >= 0:
+            at = place[charts[p, q]]
+            if at == FREE:
+                n = _nominate(charts[p, q], place, items, own_at, n)
+            if at == FREE or at >= mine:
+                skipped[p] -= 1
+            q += 1
     return n
 
 
 @njit(cache=True)
-def gather(u, own, rates, charts, proposals, first, available, place, items, shares, own_at):  # type: ignore[no-untyped-def]
+def _count(items, n, counts, scale, shares):  # type: ignore[no-untyped-def]
+    """Write the shares of n candidates in what is popular; items that came late have none."""
+    for c in range(n):
+        row = items[c]
+        if row < len(counts):
+            for p in range(len(scale)):
+                shares[p, c] = counts[row, p] * scale[p]
+        else:
+            for p in range(len(scale)):
+                shares[p, c] = 0
+
+
+@njit(cache=True)
+def gather(u, own, rates, charts, heads, proposals, first, available, place, items, shares, own_at, heard):  # type: ignore[no-untyped-def]
     """Collect the candidates of user ``u``.
 
     ``own`` are (item rows int32, counts, steps ago, s ago, usual s between; each (m, H)), -1 none; ``rates`` float32
-    (CELLS,). ``charts`` are (rows int32 (P, L), how many to take (P,), counts float32 (rows, P), what makes shares of
-    them (P,)). ``proposals`` are ``Proposals.arrays()`` of the sources, each from its column
-    ``first`` on. ``place`` int32 (items,) is scratch: BARRED or FREE; it comes back with candidates in it, for the
-    caller to clear. Fills ``items`` int32 (cap,), ``shares`` float32 (cap, columns), and ``own_at`` int32 (cap,): the
-    place in the user's history, or -1; returns how many.
+    (CELLS,). ``charts`` and ``heads`` are as ``head_of`` has them. ``proposals`` are ``Proposals.arrays()`` of the
+    sources, each from its column ``first`` on. ``place`` int32 (items,) is scratch: BARRED or FREE; it comes back with
+    candidates in it, for the caller to clear. Fills ``items`` int32 (cap,), ``shares`` float32 (columns, cap), zeros
+    until then, and ``own_at`` int32 (cap,): the place in the user's history, or -1; own items come first. Fills
+    ``heard`` bool (columns,): which columns have anything to say; the others are left zeros. Returns how many.
     """
-    n = _own(u, own, rates, available, charts, place, items, shares, own_at)
-    n = _chart(charts, available, place, items, shares, own_at, n)
     _, _, counts, scale = charts
+    column = len(scale) + REPEATS
+    heard[:] = False
+    n = _own(u, own, rates, available, column, place, items, shares, own_at)
+    heard[column] = n > 0
+    n = _chart(heads, place, items, own_at, np.empty(len(scale), np.int64), n)
     for p in range(len(proposals)):
         item, share, length = proposals[p]
         for b in range(item.shape[1]):
             column = first[p] + b
+            heard[column] |= length[u, b] > 0
             for q in range(length[u, b]):
                 row = item[u, b, q]
                 at = place[row]
@@ -103,8 +146,10 @@ def gather(u, own, rates, charts, proposals, first, available, place, items, sha
                 if at == FREE:
                     if not available[row]:
                         continue
-                    _nominate(row, counts, scale, place, items, shares, own_at, n)
                     at = n
-                    n += 1
-                shares[at, column] += share[u, b, q]
+                    n = _nominate(row, place, items, own_at, n)
+                shares[column, at] += share[u, b, q]
+    _count(items, n, counts, scale, shares)
+    for p in range(len(scale)):
+        heard[p] = scale[p] > 0
     return n

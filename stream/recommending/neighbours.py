@@ -7,6 +7,7 @@ import numpy.typing as npt
 from numba import njit
 
 from stream.recommending.item_models import NeighbourLists
+from stream.recommending.scratch import FREE
 from stream.recommending.tables import Floats, Proposals, nth_largest
 
 # Of all that is scored, so many are proposed, the best: a long history has a thousand neighbours.
@@ -14,54 +15,59 @@ BEST = 64
 
 
 def propose_neighbours(
-    model: NeighbourLists, own: npt.NDArray[np.int32], weight: Floats, items: int
+    model: NeighbourLists, own: npt.NDArray[np.int32], decay: np.float32, place: npt.NDArray[np.int32]
 ) -> tuple[Proposals, Floats]:
-    """Score what goes with the items ``own`` (m, H) of m users, -1 none, weighted (m, H); there are ``items``.
+    """Score what goes with the items ``own`` (m, H) of m users, newest first, -1 none.
 
+    The first counts as it is, each other ``decay`` times the one before. ``place`` is ``Scratch.places`` of all items.
     Shares of the positive scores, and the sums of these, (m,).
     """
     proposals, sums = Proposals.blank(len(own), 1, BEST), np.zeros(len(own), np.float32)
     if len(model.ids):
-        scratch = np.zeros(items, np.float32), np.empty(items, np.int32), np.zeros(items, np.bool_)
-        _score((model.place, model.ids, model.scores), own, weight, scratch, *proposals.arrays(), sums)
+        _score((model.place, model.ids, model.scores), own, decay, place, *proposals.arrays(), sums)
     return proposals, sums
 
 
 @njit(cache=True, fastmath=True)
-def _score(model, own, weight, scratch, item, share, length, sums):  # type: ignore[no-untyped-def]
-    place, ids, scores = model
-    total, touched, known = scratch
-    found = np.empty(len(total), np.float32)
-    for u in range(len(own)):
-        n = 0
-        for h in range(own.shape[1]):
-            i = own[u, h]
-            if i < 0 or i >= len(place) or place[i] < 0:
-                continue
-            r = place[i]
+def _add_up(model, own, decay, place, touched, total):  # type: ignore[no-untyped-def]
+    """Write the neighbours of the items ``own`` (H,) into ``touched`` and their scores into ``total``; how many."""
+    places, ids, scores = model
+    n, weight = 0, np.float32(1)
+    for i in own:
+        if i >= 0 and i < len(places) and places[i] >= 0:
+            r = places[i]
             for q in range(ids.shape[1]):
                 j = ids[r, q]
                 if j < 0:
                     continue
-                if not known[j]:
-                    known[j] = True
-                    touched[n] = j
+                at = place[j]
+                if at < 0:
+                    at = place[j] = n
+                    touched[n], total[n] = j, 0
                     n += 1
-                total[j] += weight[u, h] * scores[r, q]
+                total[at] += weight * scores[r, q]
+        weight *= decay
+    for q in range(n):
+        place[touched[q]] = FREE
+    return n
+
+
+@njit(cache=True, fastmath=True)
+def _score(model, own, decay, place, item, share, length, sums):  # type: ignore[no-untyped-def]
+    room = own.shape[1] * model[1].shape[1] + 1
+    touched, total = np.empty(room, np.int32), np.empty(room, np.float32)
+    for u in range(len(own)):
+        n = _add_up(model, own[u], decay, place, touched, total)
+        all_of_it = np.float32(0)
         for q in range(n):
-            found[q] = max(total[touched[q]], np.float32(0))
+            total[q] = max(total[q], np.float32(0))
+            all_of_it += total[q]
+        sums[u] = all_of_it
         most = min(n, item.shape[2])
-        least = nth_largest(found[:n], most)
+        least = max(nth_largest(total[:n], most), np.finfo(np.float32).tiny)
         at = 0
         for q in range(n):
-            j = touched[q]
-            if total[j] > 0:
-                sums[u] += total[j]
-                if total[j] >= least and at < most:
-                    item[u, 0, at], share[u, 0, at] = j, total[j]
-                    at += 1
-            total[j] = 0
-            known[j] = False
+            if total[q] >= least and at < most:
+                item[u, 0, at], share[u, 0, at] = touched[q], total[q] / all_of_it
+                at += 1
         length[u, 0] = at
-        for q in range(at):
-            share[u, 0, q] /= sums[u]

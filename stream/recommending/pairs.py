@@ -7,12 +7,13 @@ import numpy.typing as npt
 from numba import njit
 
 from stream.recommending.tables import NeighbourTable, Proposals, add_pair
-from stream.steps import Steps
+from stream.steps import WINDOW_STEPS, Steps
 
 # Of a basket, so many items are paired with each other: pairs grow with its square.
 LONGEST_BASKET = 60
 # What an item of some steps ago says, against one of a step later.
 LAG_DECAY = np.float32(0.8)
+FADES = LAG_DECAY ** (np.arange(256, dtype=np.float32) - 1)  # by how many steps ago
 # What was touched after another item also says something of the reverse, but less.
 BACKWARDS = np.float32(0.5)
 # Counts that an item must have seen beside it before half of what it says is believed: fewer, and a single event
@@ -48,15 +49,12 @@ class Pairs:
         self, history: npt.NDArray[np.int32], lag: npt.NDArray[np.uint8], now: float
     ) -> list[Proposals]:
         """What goes with the ``history`` (m, R) of m users, touched ``lag`` (m, R) steps ago; -1 none."""
-        weight = np.where(history >= 0, LAG_DECAY ** (lag - 1), 0).astype(np.float32)
-        last = np.where(lag == 1, history, np.int32(-1))
-        every = np.ones_like(weight)
         senses = (
-            (self.together, history, weight, EVIDENCE),
-            (self.next, last, every, EVIDENCE_NEXT),
-            (self.window, history, weight, EVIDENCE),
+            (self.together, WINDOW_STEPS, EVIDENCE),
+            (self.next, 1, EVIDENCE_NEXT),
+            (self.window, WINDOW_STEPS, EVIDENCE),
         )
-        return [t.propose(rows, w, np.float32(evidence * now)) for t, rows, w, evidence in senses]
+        return [t.propose(history, lag, most, FADES, np.float32(e * now)) for t, most, e in senses]
 
 
 @njit(cache=True)

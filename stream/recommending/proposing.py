@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from stream.model import Model
 from stream.recommending.content import Content
@@ -34,23 +35,23 @@ KNN_DECAY = np.float32(0.9)
 
 
 def propose(
-    readers: Readers, model: Model, content: Content, new_items: NewItems, sequence: SequenceSource | None
+    readers: Readers,
+    model: Model,
+    content: Content,
+    new_items: NewItems,
+    sequence: SequenceSource | None,
+    place: npt.NDArray[np.int32],
 ) -> tuple[list[tuple[int, Proposals]], InContext, Floats]:
     """Proposals for m ``readers``, each with its first column; the contexts they are in; how much item models say.
 
-    The last is float32 (m, 2): the scores of EASE and of item-kNN, summed.
+    The last is float32 (m, 2): the scores of EASE and of item-kNN, summed. ``place`` is ``Scratch.places``.
     """
-    items, popular = model.items, model.columns.popular
-    recent = np.ascontiguousarray(readers.recent[:, :DEPTH])
-    lag = readers.lag[:, :DEPTH]
-    together, following, within = items.pairs.propose(recent, lag, items.now)
-    context = items.contexts.propose(readers.keys, items.now, len(model.index))
-    size, own = len(model.index), readers.own
-    ease, sure = propose_neighbours(model.item_models["ease"], own, np.ones_like(readers.idle), size)
-    faded = KNN_DECAY ** np.arange(own.shape[1], dtype=np.float32)
-    alike, close = propose_neighbours(
-        model.item_models["item-knn"], own, np.broadcast_to(faded, own.shape), size
-    )
+    items, popular, own = model.items, model.columns.popular, readers.own
+    history, lag = (np.ascontiguousarray(array[:, :DEPTH]) for array in (own, readers.lag))
+    together, following, within = items.pairs.propose(history, lag, items.now)
+    context = items.contexts.propose(readers.keys, items.now, place)
+    ease, sure = propose_neighbours(model.item_models["ease"], own, np.float32(1), place)
+    alike, close = propose_neighbours(model.item_models["item-knn"], own, KNN_DECAY, place)
     proposals = [
         (TRENDING, _trending(readers, model)),
         (CONTENT, content.propose(readers.cluster, readers.vectors)),

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.recommending.features import MIXED, MORE_FEATURES, SEEN, SITUATION
-from stream.recommending.kernels import FAR_OUT, HIDDEN
+from stream.recommending.scoring import FAR_OUT, HIDDEN
 
 Floats = npt.NDArray[np.float32]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,7 @@ from stream.recommending.readers import Readers
 from stream.recommending.reasons import name_reasons
 from stream.recommending.repeats import classes
 from stream.recommending.rules import Rules
+from stream.recommending.scratch import Scratch
 from stream.recommending.sequences import SequenceSource
 from stream.recommending.situations import describe_situation
 from stream.recommending.taught import Taught
@@ -69,6 +71,7 @@ class Recommender:
         self.content = Content(catalogue)
         self.new_items = NewItems(catalogue, self.content)
         self.sequence = sequence
+        self.scratch = Scratch()
 
     def refresh(self, model: Model) -> None:
         """Draw up what is derived again where the catalogue or the clusters have moved on."""
@@ -102,6 +105,7 @@ class Recommender:
                 ranker,
                 view.available,
                 model.index.keys,
+                view.scratch(proposals, some),
                 out.item[part],
                 out.score[part],
                 out.source[part],
@@ -153,6 +157,7 @@ class Recommender:
             view.least,
             model.ranker.glance,
             view.available,
+            view.scratch(proposals, readers),
             SAMPLED_CANDIDATES,
             responsibilities,
             features,
@@ -201,6 +206,7 @@ class _View:
         self.model, self.settings = model, settings
         self.content, self.new_items = recommender.content, recommender.new_items
         self.sequence = recommender.sequence
+        self._scratch = recommender.scratch
         on_offer = catalogue.available & (catalogue.available_from <= now)
         self.available = recommender.rules.allow(on_offer, model.index, catalogue.category)
         items = model.items
@@ -223,15 +229,21 @@ class _View:
 
     def of(self, readers: Readers) -> tuple[Any, ...]:
         """What the kernels need of m ``readers``: proposals and their first columns, people, situations."""
+        place = self._scratch.places(len(self.available))
         proposals, context, evidence = propose(
-            readers, self.model, self.content, self.new_items, self.sequence
+            readers, self.model, self.content, self.new_items, self.sequence, place
         )
-        recent = readers.recent
         own = (readers.own, readers.count, readers.lag, readers.idle, readers.usual)
-        people = (own, readers.steps, recent[:, 0], readers.vectors, context.escape)
+        people = (own, readers.steps, readers.own[:, 0], readers.vectors, context.escape)
         first = np.array([column for column, _ in proposals], np.int64)
         situations = describe_situation(readers, context, evidence, self.model.items.habits)
         return tuple(p.arrays() for _, p in proposals), first, people, situations
+
+    def scratch(self, proposals: Sequence[tuple[npt.NDArray[Any], ...]], readers: Readers) -> tuple[Any, ...]:
+        """Room for the candidates of one of ``readers``, as many as there may be."""
+        most = self.charts[0].size + readers.own.shape[1]
+        most += sum(item.shape[1] * item.shape[2] for item, _, _ in proposals)
+        return self._scratch.candidates(len(self.available), len(self.least), most)
 
     def taken(self, index: HashIndex) -> npt.NDArray[np.bool_]:
         """Which items anybody has taken, bool (len(index),)."""

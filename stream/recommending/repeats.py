@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import numpy.typing as npt
 from numba import njit
@@ -20,13 +18,19 @@ PRIOR_TRIES = 20.0
 REMEMBERED = 20_000.0
 
 
+# The class of each number of steps, and the seconds with which each class of times but the first begins.
+CLASS_OF_LAG = np.minimum(np.log2(np.maximum(np.arange(256), 1)) * 1.5, LAGS - 1).astype(np.int64)
+TIME_BOUNDS = (60 * (np.exp2(2.6 * np.arange(1, TIMES)) - 1)).astype(np.float32)
+
+
 @njit(cache=True, inline="always")
 def cell(count, lag, seconds):  # type: ignore[no-untyped-def]
-    """Give the class of an own item taken ``count`` times, last ``lag`` >= 1 steps and ``seconds`` ago."""
+    """Give the class of an own item taken ``count`` times, last 1 <= ``lag`` <= 255 steps and ``seconds`` ago."""
     a = min(count, COUNTS) - 1
-    b = min(int(math.log2(lag) * 1.5), LAGS - 1)
-    c = min(int(math.log2(1 + max(seconds, 0) / 60) / 2.6), TIMES - 1)
-    return (a * LAGS + b) * TIMES + c
+    c = 0
+    for bound in TIME_BOUNDS:
+        c += seconds >= bound
+    return (a * LAGS + CLASS_OF_LAG[lag]) * TIMES + c
 
 
 class RepeatTable:

@@ -118,25 +118,22 @@ def _add(ids, counts, totals, row, item, weight):  # type: ignore[no-untyped-def
             add_pair((ids, counts, totals), row[i], item[i], weight[i])
 
 
-@njit(cache=True, fastmath=True)
-def _propose(ids, counts, totals, history, weight, evidence, item, share, length):  # type: ignore[no-untyped-def]
-    width = ids.shape[1]
+@njit(cache=True, fastmath=True, error_model="numpy")
+def _propose(ids, counts, totals, history, lag, most_lag, fades, evidence, item, share, length):  # type: ignore[no-untyped-def]
     for u in range(len(history)):
-        length[u, 0] = 0
         norm = np.float32(0)
         for h in range(history.shape[1]):
-            if history[u, h] >= 0:
-                norm += weight[u, h]
+            if history[u, h] >= 0 and lag[u, h] <= most_lag:
+                norm += fades[lag[u, h]]
         n = 0
         for h in range(history.shape[1]):
             r = history[u, h]
-            if r < 0 or r >= len(totals) or totals[r] <= 0:
+            if r < 0 or lag[u, h] > most_lag or r >= len(totals) or totals[r] <= 0:
                 continue
-            scale = weight[u, h] / (norm * (totals[r] + evidence))
-            for q in range(width):
-                if ids[r, q] >= 0 and counts[r, q] > 0:
-                    item[u, 0, n], share[u, 0, n] = ids[r, q], counts[r, q] * scale
-                    n += 1
+            scale = fades[lag[u, h]] / (norm * (totals[r] + evidence))
+            for q in range(ids.shape[1]):
+                item[u, 0, n], share[u, 0, n] = ids[r, q], counts[r, q] * scale
+                n += (ids[r, q] >= 0) & (counts[r, q] > 0)
         length[u, 0] = n
 
 
@@ -173,13 +170,22 @@ class NeighbourTable:
         """Count ``items`` (n,) with ``weights`` (n,) in ``rows`` (n,), in order; -1 is passed over."""
         _add(self.ids, self.counts, self.totals, rows, items, weights)
 
-    def propose(self, history: npt.NDArray[np.int32], weight: Floats, evidence: np.float32) -> Proposals:
-        """Neighbours of the ``history`` (m, R) of m users, weighted (m, R).
+    def propose(
+        self,
+        history: npt.NDArray[np.int32],
+        lag: npt.NDArray[np.uint8],
+        most_lag: int,
+        fades: Floats,
+        evidence: np.float32,
+    ) -> Proposals:
+        """Neighbours of the ``history`` (m, R) of m users, -1 none, touched ``lag`` (m, R) steps ago.
 
+        Those of more than ``most_lag`` steps ago say nothing, the others as much as ``fades`` (256,) has for their lag.
         A row's counts are shares of its total, to which ``evidence`` is added: little counted says little.
         """
-        proposals = Proposals.blank(len(history), 1, history.shape[1] * self.width)
-        _propose(self.ids, self.counts, self.totals, history, weight, evidence, *proposals.arrays())
+        proposals = Proposals.blank(len(history), 1, history.shape[1] * self.width + 1)
+        tables = self.ids, self.counts, self.totals
+        _propose(*tables, history, lag, most_lag, fades, evidence, *proposals.arrays())
         return proposals
 
     def heaviest(
@@ -218,17 +224,23 @@ def nth_largest(values, n):  # type: ignore[no-untyped-def]
     """Give the ``n``-th largest of float32 ``values``, which are contiguous and not negative; 0 where there are fewer.
 
     Such numbers are ordered as their bits are, so it is found bit by bit, by counting: for some hundred values a
-    quarter of the time that a partition takes.
+    quarter of the time that a partition takes. Where a bit parts ``n`` of them from the rest, it is the least of these.
     """
     bits = values.view(np.int32)
     found = np.int32(0)
     for shift in range(30, -1, -1):
         above = np.int32(found | np.int32(1 << shift))
-        count = 0
+        count = np.int32(0)
         for i in range(len(bits)):
-            count += bits[i] >= above
+            count = np.int32(count + np.int32(bits[i] >= above))
         if count >= n:
             found = above
+        if count == n:
+            least = np.int32(0x7FFFFFFF)
+            for i in range(len(bits)):
+                least = min(least, bits[i] if bits[i] >= above else np.int32(0x7FFFFFFF))
+            found = least
+            break
     return np.array([found]).view(np.float32)[0]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from stream.recommending.contexts import PROBES, ContextTable
+from stream.recommending.scratch import FREE
 from stream.steps import CHAIN, CONTEXTS
 
 
@@ -21,7 +22,7 @@ def count(table: ContextTable, keys: np.ndarray, *items: int) -> None:
 
 
 def chances(table: ContextTable, keys: np.ndarray) -> tuple[dict[int, float], float]:
-    found = table.propose(keys, 1.0, items=50)
+    found = table.propose(keys, 1.0, np.full(50, FREE, np.int32))
     n = found.chances.length[0, 0]
     proposed = zip(found.chances.item[0, 0, :n].tolist(), found.chances.share[0, 0, :n].tolist(), strict=True)
     return dict(proposed), float(found.escape[0])
@@ -53,7 +54,7 @@ def test_contexts_outside_the_chain_have_shares_of_their_own() -> None:
     keys = np.zeros((1, CONTEXTS), np.uint64)
     keys[0, CHAIN] = 7
     count(table, keys, 4, 5)
-    found = table.propose(keys, 1.0, items=50)
+    found = table.propose(keys, 1.0, np.full(50, FREE, np.int32))
     assert found.shares.length[0].tolist() == [0] * CHAIN + [2] + [0] * (CONTEXTS - CHAIN - 1)
     np.testing.assert_allclose(found.shares.share[0, CHAIN, :2], 1 / 2.5)
     assert found.evidence[0, CHAIN] == 2

@@ -14,11 +14,12 @@ from stream.recommending.features import (
     MORE_FEATURES,
     SEEN,
     SITUATION,
-    take_logs,
 )
-from stream.recommending.kernels import FAR_OUT, make_lists, sample_lists, score_features, situate
+from stream.recommending.kernels import make_lists, sample_lists
 from stream.recommending.ranker import RankerState
 from stream.recommending.repeats import CELLS, cell
+from stream.recommending.scoring import FAR_OUT, score_features, silent_ones, situate
+from stream.recommending.scratch import FREE, Scratch
 from stream.recommending.sources import CHANCE, COLUMNS, REPEATS, TOGETHER
 
 ITEMS, USERS, POPULAR, K, HISTORY, DIMENSIONS = 40, 7, 2, 5, 4, 3
@@ -59,6 +60,7 @@ class Market:
         self.lives = (rng.integers(0, 50, ITEMS - 5), rng.integers(50, 99, ITEMS - 5), taken, taken / 2)
         self.least = np.full(ALL, 1e-4, np.float32)
         self.situation = rng.normal(size=(USERS, SITUATION)).astype(np.float32)
+        self.scratch = Scratch()
         self.ranker = RankerState.prior(ALL, seed=seed)
         for weights in (self.ranker.v, self.ranker.linear):
             weights[:] += rng.normal(size=weights.shape) / 4
@@ -87,6 +89,10 @@ class Market:
     def known(self) -> tuple[Any, ...]:
         return self.lives, 100, self.item_vectors, self.rates, POPULAR, 1
 
+    @property
+    def room(self) -> tuple[Any, ...]:
+        return self.scratch.candidates(ITEMS, ALL, most=90)
+
     def lists(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         item, score, source = (
             np.empty((USERS, K), np.int32),
@@ -95,7 +101,8 @@ class Market:
         )
         make_lists(
             self.people, self.seen, self.situation, self.weights, self.charts, self.proposals, self.first, self.known,
-            self.least, self.ranker.glance, self.ranker.arrays(), self.available, self.keys, item, score, source,
+            self.least, self.ranker.glance, self.ranker.arrays(), self.available, self.keys, self.room, item, score,
+            source,
         )  # fmt: skip
         return item, score, source
 
@@ -182,6 +189,8 @@ def test_lists_are_those_of_the_plain_reference(seed: int) -> None:
         assert not set(listed) & set(barred)
         leading = [int((found[row] * m.weights[u]).argmax()) for row in listed]
         assert sources[u, : len(listed)].tolist() == leading
+    assert (m.scratch.place == FREE).all()
+    assert not m.scratch.shares.any()
 
 
 def test_the_untaught_ranker_ranks_as_the_mixture_does() -> None:
@@ -220,7 +229,7 @@ def test_sampled_lists_hold_what_was_taken_and_some_of_the_rest(seed: int) -> No
     hit, size = np.empty(len(features), np.bool_), np.empty(USERS, np.int32)
     n = sample_lists(
         target, bounds, m.people, m.weights, mixtures, m.charts, m.proposals, m.first, m.known, m.least,
-        m.ranker.glance, m.available, most, taught, features, hit, size,
+        m.ranker.glance, m.available, m.room, most, taught, features, hit, size,
     )  # fmt: skip
     expected = np.zeros((4, ALL))
     at = 0
@@ -243,15 +252,6 @@ def test_sampled_lists_hold_what_was_taken_and_some_of_the_rest(seed: int) -> No
     np.testing.assert_allclose(taught, expected, rtol=1e-3, atol=1e-5)
 
 
-def test_logarithms_are_near_enough() -> None:
-    x = np.geomspace(1e-7, 1e9, 60, dtype=np.float32).reshape(3, 20)
-    logs = x.copy()
-    take_logs(logs, 1, 3, 19, np.float32(np.log(2)))
-    np.testing.assert_allclose(logs[1:, :19], np.log(x[1:, :19]), rtol=1e-6, atol=1e-6)
-    np.testing.assert_array_equal(logs[0], x[0])
-    np.testing.assert_array_equal(logs[:, 19], x[:, 19])
-
-
 def test_features_far_out_count_as_far_out_as_is_allowed() -> None:
     state = RankerState.prior(ALL, seed=1)
     f = len(state.linear)
@@ -259,5 +259,25 @@ def test_features_far_out_count_as_far_out_as_is_allowed() -> None:
     state.gain[0] = 0
     situated, out = np.empty(len(state.b), np.float32), np.empty(1, np.float32)
     situate(np.full(SITUATION, 1e6, np.float32), state.arrays(), situated)
-    score_features(np.full((f, 1), 1e6, np.float32), 1, ALL + MIXED, situated, state.arrays(), out)
+    X, told = np.full((f, 1), 1e6, np.float32), np.arange(f)
+    score_features(X, 1, told, ALL + MIXED, np.float32(0), situated, state.arrays(), out)
     assert out[0] == pytest.approx(FAR_OUT * f)
+
+
+def test_silent_columns_count_as_if_they_were_told() -> None:
+    m = Market(4)
+    f, floor = len(m.ranker.linear), np.log2(m.least)
+    heard = np.arange(ALL) % 3 > 0
+    X = m.rng.normal(size=(f, 9)).astype(np.float32)
+    X[:ALL][~heard] = floor[~heard][:, None]
+    found = []
+    for told, listening in (
+        (np.arange(f), np.ones(ALL, np.bool_)),
+        (np.flatnonzero(np.append(heard, [True] * MORE_FEATURES)), heard),
+    ):
+        situated, out = np.empty(len(m.ranker.b), np.float32), np.empty(9, np.float32)
+        situate(m.situation[0], m.ranker.arrays(), situated)
+        alike = silent_ones(floor, listening, m.ranker.arrays(), situated)
+        score_features(X.copy(), 9, told, ALL + MIXED, alike, situated, m.ranker.arrays(), out)
+        found.append(out)
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-4, atol=1e-4)

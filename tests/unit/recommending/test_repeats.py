@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stream.recommending.repeats import CELLS, RepeatTable, cell, classes
+from stream.recommending.repeats import CELLS, LAGS, TIMES, RepeatTable, cell, classes
 
 
 def test_classes_tell_counts_steps_and_times_apart() -> None:
@@ -44,3 +44,11 @@ def test_own_items_are_classed_with_whether_they_were_taken_again() -> None:
     cells, taken = classes(own, np.array([4, 9, 5], np.int32), np.array([0, 2, 3]))
     assert cells.tolist() == [0, cell(1, 1, 1e6), 0, 0]
     assert taken.tolist() == [False, True, True, False]
+
+
+def test_classes_are_those_of_the_formula() -> None:
+    """Steps ago by the root of 2.5, time by the sixth power of 2 from a minute on: only their bounds are kept."""
+    for lag in range(1, 256):
+        assert cell(1, lag, 0.0) == min(int(np.log2(lag) * 1.5), LAGS - 1) * TIMES
+    for seconds in np.unique(np.geomspace(1, 2**24, 5_000).astype(np.int64)).tolist():
+        assert cell(1, 1, float(seconds)) == min(int(np.log2(1 + seconds / 60) / 2.6), TIMES - 1)
