@@ -47,7 +47,7 @@ def propose(
     The last is float32 (m, 2): the scores of EASE and of item-kNN, summed. ``place`` is ``Scratch.places``.
     """
     items, popular, own = model.items, model.columns.popular, readers.own
-    history, lag = (np.ascontiguousarray(array[:, :DEPTH]) for array in (own, readers.lag))
+    history, lag = np.ascontiguousarray(own[:, :DEPTH]), np.ascontiguousarray(readers.lag[:, :DEPTH])
     together, following, within = items.pairs.propose(history, lag, items.now)
     context = items.contexts.propose(readers.keys, items.now, place)
     ease, sure = propose_neighbours(model.item_models["ease"], own, np.float32(1), place)
