@@ -13,6 +13,7 @@ from rich.console import Console
 
 from bench.report import hardware, keep, show
 from bench.scenarios import SCENARIOS, Unavailable
+from consumers.warming import compile_kernels
 
 
 def run(scenario: str, console: Console) -> None:
@@ -38,6 +39,8 @@ def main() -> None:
     if unknown := sorted(set(chosen) - set(SCENARIOS)):
         parser.error(f"no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
     console = Console(width=None if Console().is_terminal else 160)
+    # A worker that had to compile them would not be done in its time on a busy machine.
+    console.print(f"kernels compiled or found in {compile_kernels():.0f} s", style="dim")
     for scenario in chosen:
         try:
             run(scenario, console)

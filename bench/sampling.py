@@ -142,6 +142,11 @@ class Contestant:
         with suppress(BrokenPipeError), stdin:  # where it has ended already, ``result`` says why
             stdin.write(json.dumps(job))
 
+    @property
+    def pid(self) -> int:
+        """Number of its process."""
+        return self._process.pid
+
     def result(self) -> Progress:
         """Wait for its end. Raises Unavailable with the end of what it said where it failed."""
         try:

@@ -10,13 +10,12 @@ from numba import njit
 
 from stream.events.batch import EventBatch
 from stream.model import Model
+from stream.profiles.kernels import HALF_SCALE
 from stream.profiles.layout import Rows
 from stream.profiles.update import Touched
 
 # A mean of unit vectors that is shorter says nothing of a direction: likes and dislikes have cancelled out.
 LEAST_LENGTH = np.float32(1e-3)
-# 2^112: the difference of the exponents' biases in float32 and float16.
-HALF_SCALE = np.float32(2.0**112)
 # Events of a batch whose distance is watched, at most, evenly spread over it: 8 KB of a delta. Fewer, and a worker with
 # a backlog notices late that users have changed: of half of them, some 4,000 events later.
 WATCHED = 2_048
@@ -43,7 +42,7 @@ def place_users(rows: Rows, model: Model) -> Placed:
     Who has taken back as much as they took has no taste, and no cluster; before there are clusters nobody has
     one.
     """
-    halves = rows["vector"].view(np.uint16)
+    halves = np.ascontiguousarray(rows["vector"]).view(np.uint16)
     unit, known = np.empty(halves.shape, np.float32), np.empty(len(rows), np.bool_)
     unit_vectors(halves, rows["taste"], unit, known)
     vectors = model.clusters.project(unit)

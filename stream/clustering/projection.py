@@ -40,7 +40,7 @@ class Projection:
         projected = points @ self.components - self.mean @ self.components
         length = np.linalg.norm(projected, axis=1, keepdims=True)
         # A row at the mean has no direction; what rounding leaves of it must not be blown up to one.
-        size = np.linalg.norm(points, axis=1, keepdims=True) + np.linalg.norm(self.mean)
+        size = np.sqrt(np.einsum("ij,ij->i", points, points))[:, None] + np.linalg.norm(self.mean)
         clear = length > 1e-6 * size
         return np.asarray(np.divide(projected, length, out=np.zeros_like(projected), where=clear))
 

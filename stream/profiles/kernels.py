@@ -12,6 +12,8 @@ WEIGHT_UNIT = 100  # of history_weight; int16 then reaches +-327 purchases of on
 # What a step leaves of the means over earlier ones: they speak of the last ten or so. Much less forgetful, and who has
 # changed is known late; more, and one odd step is taken for a habit.
 HABIT = np.float32(0.9)
+# 2^112: the difference of the exponents' biases in float32 and float16.
+HALF_SCALE = np.float32(2.0**112)
 
 
 @njit(cache=True)
@@ -50,6 +52,47 @@ def add_vectors(sums, slot, coefficient, vector_row, vectors):  # type: ignore[n
         s = slot[i]
         for j in range(d):
             sums[s, j] += c * vectors[v, j]
+
+
+@njit(cache=True)
+def from_halves(halves, scale):  # type: ignore[no-untyped-def]
+    """Give float16 rows, whose bits are ``halves`` uint16 (m, D), times ``scale`` float32 (m,): float32 (m, D).
+
+    Of finite numbers only. The bits of a half, moved to where a float32 has them, are the number times 2^-112: that is
+    many at once where ``halves`` are contiguous, and NumPy's is one by one.
+    """
+    out = np.empty(halves.shape, np.float32)
+    bits = out.view(np.int32)
+    for u in range(halves.shape[0]):
+        for j in range(halves.shape[1]):
+            half = np.int32(halves[u, j])
+            bits[u, j] = ((half & 0x7FFF) << 13) | ((half & 0x8000) << 16)
+        for j in range(halves.shape[1]):
+            out[u, j] = out[u, j] * HALF_SCALE * scale[u]
+    return out
+
+
+@njit(cache=True)
+def to_halves(values, divisor):  # type: ignore[no-untyped-def]
+    """Give the bits of float16 of ``values`` float32 (m, D) by ``divisor`` float32 (m,): uint16 (m, D).
+
+    Quotients are below 2^15, and rounded to the nearest, to even where two are as near (IEEE 754). Below 2^-14 halves
+    are as far apart as float32 are at a half: to add that rounds them.
+    """
+    out = np.empty(values.shape, np.uint16)
+    size, low = np.empty(values.shape[1], np.float32), np.empty(values.shape[1], np.float32)
+    size_bits, low_bits = size.view(np.int32), low.view(np.int32)
+    for u in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            size[j] = values[u, j] / divisor[u]
+        for j in range(values.shape[1]):
+            low[j] = np.abs(size[j]) + np.float32(0.5)
+        for j in range(values.shape[1]):
+            whole = size_bits[j] & 0x7FFFFFFF
+            normal = (whole - (112 << 23) + 0x0FFF + ((whole >> 13) & 1)) >> 13
+            half = normal if whole >= 113 << 23 else low_bits[j] - (126 << 23)
+            out[u, j] = np.uint16(half | ((size_bits[j] >> 16) & 0x8000))
+    return out
 
 
 @njit(cache=True)

@@ -11,7 +11,14 @@ from stream.config import ProfileSettings
 from stream.events.batch import EventBatch
 from stream.hashing import mix
 from stream.profiles.holds import NO_WINDOWS, Windows, holds_of
-from stream.profiles.kernels import WEIGHT_UNIT, add_vectors, follow_steps, known_events
+from stream.profiles.kernels import (
+    WEIGHT_UNIT,
+    add_vectors,
+    follow_steps,
+    from_halves,
+    known_events,
+    to_halves,
+)
 from stream.profiles.layout import HISTORY_COLUMNS, PRESENT_COLUMNS
 from stream.profiles.table import ProfileTable
 from stream.steps import CONTEXTS, WINDOW
@@ -87,13 +94,13 @@ def learn_vectors(
     coefficient = np.where(vector_row >= 0, batch.weight * np.exp2(-age), 0).astype(np.float32)
 
     mass = table.rows["mass"][rows] * fade
-    sums = table.rows["vector"][rows].astype(np.float32) * mass[:, None]
+    sums = from_halves(table.rows["vector"][rows].view(np.uint16), mass)
     add_vectors(sums, slot, coefficient, vector_row, vectors)
     m = len(rows)
     mass += np.bincount(slot, np.abs(coefficient), m).astype(np.float32)
     table.rows["taste"][rows] = table.rows["taste"][rows] * fade + np.bincount(slot, coefficient, m)
     table.rows["mass"][rows] = mass
-    table.rows["vector"][rows] = sums / np.where(mass > 0, mass, 1)[:, None]
+    table.rows["vector"][rows] = to_halves(sums, np.where(mass > 0, mass, np.float32(1))).view(np.float16)
     table.rows["time"][rows] = newest
     table.rows["events"][rows] += np.bincount(slot, minlength=m).astype(np.uint32)
     table.rows["offset"][rows] = batch.offset[touched.last_event]
