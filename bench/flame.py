@@ -34,9 +34,10 @@ def main(per_list: int, out: Path) -> None:
         field.next_generation()
         worker = field.start_worker(events)
         wait_for_lists(field)
-        spy = [str(Path(sys.executable).with_name("py-spy")), "record", "--nolineno", "--threads"]
-        options = ["--rate", str(RATE_HZ), "--format", form, "--output", str(out), "--pid", str(worker.pid)]
-        subprocess.run(spy + options, check=True)  # ends with the worker
+        # Under its bare name, as the graph shows the command; it ends with the worker.
+        spy = ["py-spy", "record", "--nolineno", "--threads", "--rate", str(RATE_HZ), "--format", form]
+        where = ["--output", str(out), "--pid", str(worker.pid)]
+        subprocess.run(spy + where, executable=Path(sys.executable).with_name("py-spy"), check=True)
         rates = worker.result().rates()
     print(
         f"{rates.per_cpu_s:,.0f} events/CPU s under observation, {rates.per_list:.2f} events per list: {out}"
