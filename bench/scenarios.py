@@ -64,5 +64,13 @@ SCENARIOS = {
     ),
     "memory": Scenario("bench.memory", "memory", "bytes of a user and of an item, beside Python's objects"),
     "scale": Scenario("bench.scale", "scale", "two and four workers on one log, beside one"),
+    "ablations": Scenario(
+        "bench.ablations",
+        "ablations",
+        "lists without each source, clusters or vectors, beside lists with all",
+    ),
+    "shortlists": Scenario(
+        "bench.shortlists", "shortlists", "the clusters' shortlists against a scan of 1,000,000 items"
+    ),
     "growth": Scenario("bench.growth", "growth", "cost as users and items grow, beside the smallest"),
 }

@@ -29,7 +29,7 @@ class Content:
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
         self._vectors = np.zeros((0, 1), np.float32)
-        self._shortlists = np.full((0, 1), -1, np.int32)  # (cluster ids, SHORTLIST) item rows
+        self.shortlists = np.full((0, 1), -1, np.int32)  # (cluster ids, SHORTLIST) item rows
         self._drawn_up: tuple[int, int] | None = None
         self._projection: Projection | None = None  # in which the item vectors are
 
@@ -50,10 +50,10 @@ class Content:
         ids, centres = clusters.reference
         listable = self.catalogue.has_vector & self.catalogue.available
         nearness = np.where(listable, centres @ self._vectors.T + np.float32(2), np.float32(0))
-        self._shortlists = np.full((int(ids.max(initial=-1)) + 1, SHORTLIST), -1, np.int32)
+        self.shortlists = np.full((int(ids.max(initial=-1)) + 1, SHORTLIST), -1, np.int32)
         for cluster, near in zip(ids.tolist(), nearness, strict=True):
             top = heaviest(near, SHORTLIST, model.index.keys)
-            self._shortlists[cluster, : len(top)] = top
+            self.shortlists[cluster, : len(top)] = top
 
     def vectors(self, rows: int) -> Floats:
         """The vectors of ``rows`` items, float32 (rows, d); zeros where there is none."""
@@ -66,7 +66,7 @@ class Content:
     def propose(self, cluster: npt.NDArray[np.int64], vectors: Floats) -> Proposals:
         """What is like the taste of m users of these clusters, -1 none, and vectors (m, d)."""
         proposals = Proposals.blank(len(cluster), 1, NEAREST)
-        nearest_in(self._shortlists, self, cluster, vectors, proposals)
+        nearest_in(self.shortlists, self, cluster, vectors, proposals)
         return proposals
 
 
