@@ -34,7 +34,7 @@ def ablations() -> Measured:
     rows: list[Row] = []
     ratios: dict[str, float] = {}
     with threadpool_limits(1):
-        for log in _logs():
+        for log in cut_logs():
             found = list(_without_each(log, encoder))
             rows += found
             whole = found[0]["new NDCG"]
@@ -49,7 +49,8 @@ def ablations() -> Measured:
     return Measured(rows, ratios, SEED, notes)
 
 
-def _logs() -> Iterator[Log]:
+def cut_logs() -> Iterator[Log]:
+    """The logs that the environment names, or a generated one, each cut to the size that it says."""
     sizes = os.environ.get(SIZES, "").split(os.pathsep)
     logs = list(given_logs()) or [Log.generated(users=500, events=EVENTS)]
     for place, log in enumerate(logs):
