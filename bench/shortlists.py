@@ -26,10 +26,8 @@ from stream.recommending.content import NEAREST, SHORTLIST, nearest_in
 from stream.recommending.tables import Proposals, heaviest
 
 ITEMS, TOPICS, USERS, TAKEN = 1_000_000, 400, 20_000, 5
-ASKING, BATCH = (
-    256,
-    32,
-)  # users for whom all items are scanned, and how many at once: 4 bytes for each and item
+ASKING = 256  # users for whom all items are scanned
+BATCH = 32  # of them at once: 4 bytes for each and item
 EVENTS = 40_000  # of each log
 ROUNDS = 5
 
