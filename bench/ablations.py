@@ -21,6 +21,7 @@ from consumers.ablating import PARTS, ablation
 from stream.config import ALL_SOURCES
 from stream.encoder import TextEncoder, make_encoder
 from stream.evaluation.prequential import Evaluation
+from stream.recommending.sources import OPTION
 
 SIZES = "SHOAL_BENCH_EVENTS"
 EVENTS = 20_000  # where it says nothing
@@ -59,7 +60,7 @@ def cut_logs() -> Iterator[Log]:
 
 
 def _without_each(log: Log, encoder: TextEncoder) -> Iterator[Row]:
-    for part in (NOTHING, *PARTS, *ALL_SOURCES):
+    for part in (NOTHING, *PARTS, *(source for source in ALL_SOURCES if source != OPTION)):
         fresh = _scores(log, encoder, [] if part == NOTHING else [part])
         every, new, cold = (
             fresh["fresh"]["all"],
