@@ -169,7 +169,8 @@ class ProfileSettings(Section):
 
     # Of the taste vector, in event time; shorter follows, longer is steady.
     half_life_ms: int = Field(default=30 * DAY_MS, gt=0)
-    # Distinct items remembered per user; 18 bytes each in every changelog row.
+    # Distinct items remembered per user; 18 bytes each in every changelog row. Who has had more takes up again what is
+    # forgotten, and is shown it as new: shops whose customers have hundreds find more with 128, at a little more time.
     history: int = Field(default=64, ge=1, le=255)
     # Remembered to know a duplicate; a producer's retries come close together.
     event_ids: int = Field(default=16, ge=1, le=255)

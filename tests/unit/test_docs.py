@@ -210,7 +210,7 @@ def test_settings_that_are_named_exist(path: Path) -> None:
 
 def test_environment_variables_that_are_named_are_settings() -> None:
     # These are read by other parts; see stream.config_sources.
-    others = {"SHOAL_", "SHOAL_CACHE", "SHOAL_BENCH_LOGS"}
+    others = {"SHOAL_", "SHOAL_CACHE", "SHOAL_BENCH_LOGS", "SHOAL_BENCH_EVENTS"}
     named = {
         name
         for path in [*DOCS, ROOT / "examples/shoal.toml"]
