@@ -23,6 +23,7 @@ from stream.encoder import make_encoder
 
 CACHE = ROOT / "build" / "bench" / "vectors"
 QUIX_PYTHON = ROOT / ".venv-quix" / "bin" / "python"
+KAFKA_S = 240.0  # for what takes it seconds; where others want the cores, its start alone took over a minute
 IDLE_S = 30.0  # a worker that finds nothing for so long has lost something, and ends
 NAIVE_EVENTS = 1_000  # some seconds of it, at most
 COPIES = ("lists", "rows", "deltas", "events", "answers")  # to which others than workers write
@@ -122,6 +123,7 @@ class Field:
                 publisher.send(
                     self._topics.events.name, [e.key() for e in events], [e.to_json() for e in events]
                 )
+                publisher.flush(KAFKA_S)
         self.encode(self.load)
 
     def encode(self, load: Load) -> None:
@@ -134,5 +136,5 @@ class Field:
 @contextmanager
 def fields(loads: Mapping[str, Load]) -> Iterator[dict[str, Field]]:
     """Start a broker for a scenario, with a log for each of ``loads``."""
-    with EmbeddedKafka() as kafka:
+    with EmbeddedKafka(start_timeout=KAFKA_S) as kafka:
         yield {name: Field(kafka.bootstrap_servers, name, load) for name, load in loads.items()}

@@ -31,7 +31,7 @@ def loop() -> Measured:
 
 def quix_copy() -> Measured:
     """The copying application beside the bare loop."""
-    return _contest([10], ["worker", "loop", "quix-copy"])
+    return _contest([10], ["worker", "loop", "quix-copy"], rounds=1)
 
 
 def naive() -> Measured:
