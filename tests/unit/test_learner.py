@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from stream.entries import (
     Refitted,
     Reprojected,
     Reviewed,
+    Schooled,
     Seeded,
     Trained,
     decode_entry,
@@ -31,8 +33,10 @@ from stream.model import Model
 from stream.recommending.features import SITUATION
 from stream.recommending.item_models import SOONEST, ItemModels
 from stream.recommending.ranker import SampledLists
+from stream.recommending.sequences import SequenceModel
 from stream.steps import CONTEXTS, Steps
 
+T = TypeVar("T")
 DIMENSIONS, K, PER_CLUSTER = 8, 3, 4
 SETTINGS = Settings.model_validate(
     {
@@ -223,7 +227,7 @@ def test_models_of_items_are_made_when_enough_is_new(model: Model, learner: Lear
 
 
 def test_models_of_items_are_made_in_the_background_and_never_go_back(model: Model) -> None:
-    background = Slow()
+    background = Postponed[ItemModels]()
     learner = Learner(SETTINGS, Catalogue(model.index, DIMENSIONS), background)
     take_much(model, SOONEST)
     assert learner.decide(model) is None
@@ -241,18 +245,39 @@ def test_models_of_items_are_made_in_the_background_and_never_go_back(model: Mod
     assert learner.decide(model) is None
 
 
-class Slow(AtOnce[ItemModels]):
+def test_the_transformer_is_trained_by_its_own_clock_in_its_own_background_and_never_goes_back() -> None:
+    """It goes on from the model's weights; models of items, whose background is busy, hold nothing up."""
+    sequence = SETTINGS.sequence.model_copy(update={"enabled": True, "dimensions": 4, "steps": 2})
+    settings = SETTINGS.model_copy(update={"sequence": sequence})
+    model, school = Model(settings, HashIndex(), DIMENSIONS), Postponed[SequenceModel]()
+    learner = Learner(settings, Catalogue(model.index, DIMENSIONS), Postponed[ItemModels](), school)
+    take_much(model, SOONEST)
+    assert learner.decide(model) is None
+    school.finish()
+    decision = learner.decide(model)
+    assert isinstance(decision, Schooled)
+    assert (decision.model.clock, len(decision.model.items)) == (SOONEST, 40)
+    model.fold(0, decode_entry(encode_entry(decision)))
+    assert learner.decide(model) is None
+    take_much(model, 2 * SOONEST)
+    assert learner.decide(model) is None
+    school.finish()
+    model.sequence = replace(decision.model, clock=2 * SOONEST)  # by whoever had the role meanwhile
+    assert learner.decide(model) is None
+
+
+class Postponed(AtOnce[T]):
     """A background whose work is done when it is told to."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._work: list[Callable[[], ItemModels]] = []
+        self._work: list[Callable[[], T]] = []
 
     @property
     def ready(self) -> bool:
         return not self._work
 
-    def start(self, work: Callable[[], ItemModels]) -> None:
+    def start(self, work: Callable[[], T]) -> None:
         self._work.append(work)
 
     def finish(self) -> None:
