@@ -40,9 +40,9 @@ class Service:
     learner: Learner
 
     @classmethod
-    def empty(cls) -> Service:
+    def empty(cls, encoder: TextEncoder | None = None) -> Service:
         """Make one with default settings, but for an encoder that costs nothing."""
-        settings, encoder, index = Settings(), HashingEncoder(), HashIndex()
+        settings, encoder, index = Settings(), encoder or HashingEncoder(), HashIndex()
         catalogue = Catalogue(index, encoder.dimensions)
         layout = RowLayout.of(
             settings.profiles, settings.recommending.k, encoder.dimensions, encoder.encoder_id, 1

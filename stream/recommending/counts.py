@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -47,15 +48,22 @@ class ItemLives:
             grown(array, rows) for array in (self.first, self.last, self.taken, self.again)
         )
 
+    def has_taken(self, rows: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.bool_]:
+        """Which items anybody has taken; ``rows`` of any shape, of which those that came late were not counted yet."""
+        known = (rows >= 0) & (rows < len(self.taken))
+        return known & (self.taken[np.where(known, rows, 0)] > 0) if len(self.taken) else known
+
     def arrays(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats, Floats]:
         """Give what kernels take."""
         return self.first, self.last, self.taken, self.again
 
     def count(self, items: npt.NDArray[np.int64], new: npt.NDArray[np.bool_], clock: int) -> None:
         """Count e events, taken at ``clock``."""
-        fresh, at = np.unique(items[self.taken[items] == 0], return_index=True)
-        newest = fresh[np.argsort(-at)].astype(np.int32)
-        self.debuts = np.concatenate([newest, self.debuts])[:DEBUTS]
+        never = items[self.taken[items] == 0]
+        if len(never):
+            fresh, at = np.unique(never, return_index=True)
+            newest = fresh[np.argsort(-at)].astype(np.int32)
+            self.debuts = np.concatenate([newest, self.debuts])[:DEBUTS]
         _live(self.first, self.last, self.taken, self.again, items, new, clock)
 
 
@@ -93,7 +101,7 @@ class ItemCounts:
         steps' windows; ``steps.cluster`` are clusters as of now.
         """
         keys, now = index.keys, self._growth.now
-        self._reserve(len(keys))
+        self.reserve(len(keys))
         self.popularity.count(items, weights, new, np.repeat(steps.flags, steps.size), keys)
         self.lives.count(items, new, clock)
         clusters = np.repeat(steps.cluster, steps.size).astype(np.int64)
@@ -132,7 +140,8 @@ class ItemCounts:
         left = LOG_HABIT ** int(known.sum())
         self.habits = self.habits * left + means * (1 - left)
 
-    def _reserve(self, rows: int) -> None:
+    def reserve(self, rows: int) -> None:
+        """Have room for ``rows`` items."""
         self.popularity.reserve(rows)
         self.lives.reserve(rows)
         self.pairs.reserve(rows)

@@ -105,5 +105,7 @@ def answered(
     at = np.maximum(answers.rank, 0).astype(np.int64)
     was_tried = list_source[np.arange(len(at)), at] == exploration_source(model)
     taken = (answers.rank >= 0) & (events.weight > 0) & was_tried
+    if not taken.any():
+        return Trials(tried[tried != 0], events.item[:0])
     once = np.unique(np.stack([events.user[taken], events.item[taken]]), axis=1)
     return Trials(tried[tried != 0], once[1])

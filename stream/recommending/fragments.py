@@ -79,8 +79,9 @@ class _Pieces:
         if self._version != self._catalogue.version:
             self._texts, self._version = Texts([]), self._catalogue.version
         self._texts.reserve(int(numbers.max(initial=-1)) + 1)
-        new = np.unique(numbers[self._texts.size[numbers] == 0]).astype(np.int64)
-        if len(new):
+        missing = numbers[self._texts.size[numbers] == 0]
+        if len(missing):
+            new = np.unique(missing).astype(np.int64)
             self._texts.set(new, [self._write(number, item_ids) for number in new.tolist()])
         return self._texts
 

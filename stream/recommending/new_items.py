@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -62,7 +60,7 @@ class NewItems:
 
     def _still_untaken(self, model: Model) -> npt.NDArray[np.int32]:
         """The nearest of the reserve that nobody has taken yet, item rows (cluster ids, UNTAKEN), -1 for no more."""
-        left = (self._reserve >= 0) & ~_taken(self._reserve, model)
+        left = (self._reserve >= 0) & ~model.items.lives.has_taken(self._reserve)
         first = np.argsort(~left, axis=1, kind="stable")[:, :UNTAKEN]
         cluster = np.arange(len(left))[:, None]
         return np.where(left[cluster, first], self._reserve[cluster, first], np.int32(-1))
@@ -72,17 +70,10 @@ class NewItems:
         ids, centres = model.clusters.reference
         vectors, catalogue = self._content.vectors(0), self._catalogue
         rows = np.flatnonzero((catalogue.has_vector & catalogue.available)[: len(vectors)])
-        rows = rows[~_taken(rows, model)]
+        rows = rows[~model.items.lives.has_taken(rows)]
         near = centres @ vectors[rows].T + np.float32(2)
         untaken = np.full((int(ids.max(initial=-1)) + 1, RESERVE), -1, np.int32)
         for cluster, nearness in zip(ids.tolist(), near, strict=True):
             top = rows[heaviest(nearness, RESERVE, model.index.keys[rows])]
             untaken[cluster, : len(top)] = top
         return untaken
-
-
-def _taken(rows: npt.NDArray[np.integer[Any]], model: Model) -> npt.NDArray[np.bool_]:
-    """Which items anybody has taken; ``rows`` of any shape, of which those that came late were not counted yet."""
-    taken = model.items.lives.taken
-    known = rows < len(taken)
-    return known & (np.append(taken, 0)[np.where(known, rows, -1)] > 0)

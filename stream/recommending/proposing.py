@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from stream.model import Model
-from stream.recommending.content import Content
 from stream.recommending.contexts import InContext
 from stream.recommending.neighbours import propose_neighbours
-from stream.recommending.new_items import NewItems
 from stream.recommending.readers import Readers
 from stream.recommending.sequences import SequenceSource
 from stream.recommending.sources import (
@@ -37,14 +37,14 @@ KNN_DECAY = np.float32(0.9)
 def propose(
     readers: Readers,
     model: Model,
-    content: Content,
-    new_items: NewItems,
+    near: Sequence[Proposals],
     sequence: SequenceSource | None,
     place: npt.NDArray[np.int32],
 ) -> tuple[list[tuple[int, Proposals]], InContext, Floats]:
     """Proposals for m ``readers``, each with its first column; the contexts they are in; how much item models say.
 
-    The last is float32 (m, 2): the scores of EASE and of item-kNN, summed. ``place`` is ``Scratch.places``.
+    The last is float32 (m, 2): the scores of EASE and of item-kNN, summed. ``near`` is what ``Content`` and
+    ``NewItems`` propose to them; ``place`` is ``Scratch.places``.
     """
     items, popular, own = model.items, model.columns.popular, readers.own
     history, lag = np.ascontiguousarray(own[:, :DEPTH]), np.ascontiguousarray(readers.lag[:, :DEPTH])
@@ -54,7 +54,7 @@ def propose(
     alike, close = propose_neighbours(model.item_models["item-knn"], own, KNN_DECAY, place)
     proposals = [
         (TRENDING, _trending(readers, model)),
-        (CONTENT, content.propose(readers.cluster, readers.vectors)),
+        (CONTENT, near[0]),
         (TOGETHER, together),
         (NEXT, following),
         (WINDOW, within),
@@ -62,7 +62,7 @@ def propose(
         (CONTEXT, context.shares),
         (EASE, ease),
         (ITEM_KNN, alike),
-        (NEW, new_items.propose(readers.cluster, readers.vectors)),
+        (NEW, near[1]),
     ]
     if sequence is not None:
         proposals.append((SEQUENCE, sequence.propose(readers)))

@@ -12,7 +12,6 @@ import numpy.typing as npt
 from stream.catalogue import Catalogue
 from stream.config import RecommendingSettings
 from stream.events.batch import EventBatch
-from stream.hashing import HashIndex
 from stream.model import Model
 from stream.profiles.layout import Rows
 from stream.recommending.answers import Answers, published_rank
@@ -22,6 +21,7 @@ from stream.recommending.kernels import make_lists, sample_lists
 from stream.recommending.lessons import Lessons
 from stream.recommending.mixture import situation
 from stream.recommending.new_items import NewItems
+from stream.recommending.offer import Offer
 from stream.recommending.proposing import propose
 from stream.recommending.ranker import SampledLists
 from stream.recommending.readers import Readers
@@ -31,6 +31,7 @@ from stream.recommending.rules import Rules
 from stream.recommending.scratch import Scratch
 from stream.recommending.sequences import SequenceSource
 from stream.recommending.situations import describe_situation
+from stream.recommending.tables import Proposals
 from stream.recommending.taught import Taught
 
 # Users whose lists are made in one go: what the sources propose to them stays in the processor's cache.
@@ -72,6 +73,7 @@ class Recommender:
         self.new_items = NewItems(catalogue, self.content)
         self.sequence = sequence
         self.scratch = Scratch()
+        self.offer = Offer(catalogue)
 
     def refresh(self, model: Model) -> None:
         """Draw up what is derived again where the catalogue or the clusters have moved on."""
@@ -87,10 +89,11 @@ class Recommender:
         view = _View(self, model, now)
         weights = model.mixture.weights[situation(readers.length)]
         ranker = model.ranker.arrays()
+        near = view.near(readers)
         for start in range(0, m, AT_ONCE):
             part = slice(start, start + AT_ONCE)
             some = readers.select(part)
-            proposals, first, people, situations = view.of(some)
+            proposals, first, people, situations = view.of(some, [one.select(part) for one in near])
             make_lists(
                 people,
                 some.seen,
@@ -111,8 +114,8 @@ class Recommender:
                 out.source[part],
             )
         # What nobody has taken is in a list only to fill it.
-        taken = np.append(view.taken(model.index), False)  # and -1, for no item, finds the last
-        filler = (out.item >= 0) & ~taken[out.item] & (out.source < model.columns.popular)
+        filler = (out.item >= 0) & (out.source < model.columns.popular)
+        filler &= ~model.items.lives.has_taken(out.item)
         out.source[filler] = len(model.sources)
         return self._choose(out, model)
 
@@ -138,7 +141,7 @@ class Recommender:
         if not users:
             return Taught.nothing(columns)
         view = _View(self, model, now)
-        proposals, first, people, situations = view.of(readers)
+        proposals, first, people, situations = view.of(readers, view.near(readers))
         mixtures = situation(readers.length)
         responsibilities = np.zeros_like(model.mixture.sums, np.float32)
         features = np.empty((users * SAMPLED_CANDIDATES, columns + MORE_FEATURES), np.float32)
@@ -207,8 +210,7 @@ class _View:
         self.content, self.new_items = recommender.content, recommender.new_items
         self.sequence = recommender.sequence
         self._scratch = recommender.scratch
-        on_offer = catalogue.available & (catalogue.available_from <= now)
-        self.available = recommender.rules.allow(on_offer, model.index, catalogue.category)
+        self.available = recommender.offer.at(now, recommender.rules, model.index)
         items = model.items
         popularity = items.popularity
         enabled = model.mixture.enabled[: model.columns.popular]
@@ -227,12 +229,15 @@ class _View:
         self.known = (lives, model.clock, vectors, items.repeats.rates, model.columns.popular, base)
         self.least = np.array(model.columns.least, np.float32)
 
-    def of(self, readers: Readers) -> tuple[Any, ...]:
+    def near(self, readers: Readers) -> list[Proposals]:
+        """What is proposed by its text: of many users at once, for those of a cluster share its shortlist."""
+        by_text = self.content, self.new_items
+        return [source.propose(readers.cluster, readers.vectors) for source in by_text]
+
+    def of(self, readers: Readers, near: Sequence[Proposals]) -> tuple[Any, ...]:
         """What the kernels need of m ``readers``: proposals and their first columns, people, situations."""
         place = self._scratch.places(len(self.available))
-        proposals, context, evidence = propose(
-            readers, self.model, self.content, self.new_items, self.sequence, place
-        )
+        proposals, context, evidence = propose(readers, self.model, near, self.sequence, place)
         own = (readers.own, readers.count, readers.lag, readers.idle, readers.usual)
         people = (own, readers.steps, readers.own[:, 0], readers.vectors, context.escape)
         first = np.array([column for column, _ in proposals], np.int64)
@@ -244,13 +249,6 @@ class _View:
         most = self.charts[0].size + readers.own.shape[1]
         most += sum(item.shape[1] * item.shape[2] for item, _, _ in proposals)
         return self._scratch.candidates(len(self.available), len(self.least), most)
-
-    def taken(self, index: HashIndex) -> npt.NDArray[np.bool_]:
-        """Which items anybody has taken, bool (len(index),)."""
-        taken = np.zeros(len(index), np.bool_)
-        counts = self.model.items.lives.taken[: len(index)]
-        taken[: len(counts)] = counts > 0
-        return taken
 
     def _filled(self, charts: Rows32, catalogue: Catalogue) -> Rows32:
         """``charts``, the first filled up with items of the catalogue that nobody has taken yet.

@@ -118,6 +118,8 @@ class ListWriter:
         labels = [self._clusters.labels.get(cluster, "") for cluster in clusters.tolist()]
         endings += [_ending(TRENDING, label, self._reasons) for label in labels]
         tries = published.propensity > 0
+        if not tries.any():
+            return endings, ending
         chances, of_chance = np.unique(published.propensity[tries], return_inverse=True)
         last = (item[tries] >= 0).sum(axis=1) - 1
         ending[tries, last] = len(endings) + 2 * of_chance + (named[tries, last] >= 0)

@@ -26,6 +26,10 @@ class Proposals:
         shape = users, columns, width
         return cls(np.empty(shape, np.int32), np.empty(shape, np.float32), np.zeros(shape[:2], np.int32))
 
+    def select(self, part: slice) -> Proposals:
+        """Those to some of the users."""
+        return Proposals(self.item[part], self.share[part], self.length[part])
+
     def silenced(self) -> Proposals:
         """The same room with nothing in it: kernels are compiled for all sources, and need all of them."""
         return replace(self, length=np.zeros_like(self.length))
