@@ -15,13 +15,14 @@ def head_of(charts, available, place):  # type: ignore[no-untyped-def]
     """Give the charts without what is not ``available``, and their head: what each of them proposes to a newcomer.
 
     ``charts`` are (rows int32 (P, L), how many to take (P,), counts float32 (rows, P), what makes shares of them (P,)).
-    The head is the same for all users, and most charts have the same items in it: so its items are nominated once, and
-    only where a user has had some is there more to look at. Returns the charts int32 (P, L), -1 behind the last;
-    the head int32 (h,); in which charts' heads each of its items stands, bool (h, P); and ``take``.
+    The head is the same for all users, and most charts have the same items in it: so each is looked at once, and only
+    where a user has had some is there more to look at. Returns the charts int32 (P, L), -1 behind the last; the head
+    int32 (h,), of which ``bounds`` (P + 1,) say where the items begin that no earlier chart has; in which charts' heads
+    each stands, bool (h, P); and ``take``.
     """
     rows, take, _, _ = charts
     left = np.full(rows.shape, -1, np.int32)
-    head = np.empty(rows.size, np.int32)
+    head, bounds = np.empty(rows.size, np.int32), np.zeros(len(rows) + 1, np.int64)
     among = np.zeros((rows.size, len(rows)), np.bool_)
     n = 0
     for p in range(len(rows)):
@@ -39,9 +40,10 @@ def head_of(charts, available, place):  # type: ignore[no-untyped-def]
                     n += 1
                 among[place[row], p] = True
             at += 1
+        bounds[p + 1] = n
     for row in head[:n]:
         place[row] = FREE
-    return left, head[:n], among[:n], take
+    return left, head[:n], bounds, among[:n], take
 
 
 @njit(cache=True, inline="always")
@@ -74,31 +76,25 @@ def _own(u, own, rates, available, column, place, items, shares, own_at):  # typ
 
 
 @njit(cache=True)
-def _chart(heads, place, items, own_at, skipped, mine):  # type: ignore[no-untyped-def]
+def _chart(heads, place, items, own_at, mine):  # type: ignore[no-untyped-def]
     """Nominate of each chart the best that the user has not had, behind the ``mine`` own items; how many then."""
-    charts, head, among, take = heads
-    n = mine
-    skipped[:] = 0
-    some = False
+    charts, head, bounds, among, take = heads
+    missing = np.zeros(len(charts), np.int64)  # from the head of each
     for b in range(len(head)):
-        row = head[b]
-        at = place[row]
-        if at == FREE:
-            n = _nominate(row, place, items, own_at, n)
-        elif at < mine:  # barred, or their own
-            some = True
-            for p in range(len(skipped)):
-                skipped[p] += among[b, p]
-    if not some:
-        return n
-    for p in range(len(skipped)):
+        if place[head[b]] != FREE:  # barred, or their own
+            for p in range(len(missing)):
+                missing[p] += among[b, p]
+    n = mine
+    for p in range(len(missing)):
+        for row in head[bounds[p] : bounds[p + 1]]:
+            if place[row] == FREE:
+                n = _nominate(row, place, items, own_at, n)
         q = take[p]
-        while skipped[p] > 0 and q < charts.shape[1] and charts[p, q] >= 0:
+        while missing[p] > 0 and q < charts.shape[1] and charts[p, q] >= 0:
             at = place[charts[p, q]]
             if at == FREE:
                 n = _nominate(charts[p, q], place, items, own_at, n)
-            if at == FREE or at >= mine:
-                skipped[p] -= 1
+            missing[p] -= at == FREE or at >= mine
             q += 1
     return n
 
@@ -132,7 +128,7 @@ def gather(u, own, rates, charts, heads, proposals, first, available, place, ite
     heard[:] = False
     n = _own(u, own, rates, available, column, place, items, shares, own_at)
     heard[column] = n > 0
-    n = _chart(heads, place, items, own_at, np.empty(len(scale), np.int64), n)
+    n = _chart(heads, place, items, own_at, n)
     for p in range(len(proposals)):
         item, share, length = proposals[p]
         for b in range(item.shape[1]):
