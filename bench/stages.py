@@ -37,7 +37,7 @@ STAGES: dict[str, tuple[Any, tuple[str, ...]]] = {
     "histories": (pipeline, ("learn_history",)),
     "placing users in clusters": (pipeline, ("place_users", "distances_of_taken")),
     "reading profiles": (pipeline, ("read_profiles", "expected_return")),
-    "sources": (recommender, ("propose",)),
+    "sources": (recommender, ("propose", "propose_by_text")),
     "ranking": (recommender, ("make_lists",)),
     "lists, the rest": (Recommender, ("recommend", "refresh")),
     "exploring": (Explorer, ("explore",)),

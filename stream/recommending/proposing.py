@@ -8,8 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.model import Model
+from stream.recommending.content import Content
 from stream.recommending.contexts import InContext
 from stream.recommending.neighbours import propose_neighbours
+from stream.recommending.new_items import NewItems
 from stream.recommending.readers import Readers
 from stream.recommending.sequences import SequenceSource
 from stream.recommending.sources import (
@@ -34,6 +36,11 @@ from stream.steps import WINDOW as DEPTH
 KNN_DECAY = np.float32(0.9)
 
 
+def propose_by_text(readers: Readers, content: Content, new_items: NewItems) -> list[Proposals]:
+    """What is like the taste of m ``readers``, and of that what is new. Of many at once: clusters share shortlists."""
+    return [source.propose(readers.cluster, readers.vectors) for source in (content, new_items)]
+
+
 def propose(
     readers: Readers,
     model: Model,
@@ -43,8 +50,8 @@ def propose(
 ) -> tuple[list[tuple[int, Proposals]], InContext, Floats]:
     """Proposals for m ``readers``, each with its first column; the contexts they are in; how much item models say.
 
-    The last is float32 (m, 2): the scores of EASE and of item-kNN, summed. ``near`` is what ``Content`` and
-    ``NewItems`` propose to them; ``place`` is ``Scratch.places``.
+    The last is float32 (m, 2): the scores of EASE and of item-kNN, summed. ``near`` is from
+    ``propose_by_text``, ``place`` is ``Scratch.places``.
     """
     items, popular, own = model.items, model.columns.popular, readers.own
     history, lag = np.ascontiguousarray(own[:, :DEPTH]), np.ascontiguousarray(readers.lag[:, :DEPTH])

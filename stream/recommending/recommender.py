@@ -22,7 +22,7 @@ from stream.recommending.lessons import Lessons
 from stream.recommending.mixture import situation
 from stream.recommending.new_items import NewItems
 from stream.recommending.offer import Offer
-from stream.recommending.proposing import propose
+from stream.recommending.proposing import propose, propose_by_text
 from stream.recommending.ranker import SampledLists
 from stream.recommending.readers import Readers
 from stream.recommending.reasons import name_reasons
@@ -89,7 +89,7 @@ class Recommender:
         view = _View(self, model, now)
         weights = model.mixture.weights[situation(readers.length)]
         ranker = model.ranker.arrays()
-        near = view.near(readers)
+        near = propose_by_text(readers, self.content, self.new_items)
         for start in range(0, m, AT_ONCE):
             part = slice(start, start + AT_ONCE)
             some = readers.select(part)
@@ -141,7 +141,9 @@ class Recommender:
         if not users:
             return Taught.nothing(columns)
         view = _View(self, model, now)
-        proposals, first, people, situations = view.of(readers, view.near(readers))
+        proposals, first, people, situations = view.of(
+            readers, propose_by_text(readers, self.content, self.new_items)
+        )
         mixtures = situation(readers.length)
         responsibilities = np.zeros_like(model.mixture.sums, np.float32)
         features = np.empty((users * SAMPLED_CANDIDATES, columns + MORE_FEATURES), np.float32)
@@ -207,7 +209,6 @@ class _View:
     def __init__(self, recommender: Recommender, model: Model, now: int) -> None:
         settings, catalogue = recommender.settings, recommender.catalogue
         self.model, self.settings = model, settings
-        self.content, self.new_items = recommender.content, recommender.new_items
         self.sequence = recommender.sequence
         self._scratch = recommender.scratch
         self.available = recommender.offer.at(now, recommender.rules, model.index)
@@ -228,11 +229,6 @@ class _View:
         lives = items.lives.arrays()
         self.known = (lives, model.clock, vectors, items.repeats.rates, model.columns.popular, base)
         self.least = np.array(model.columns.least, np.float32)
-
-    def near(self, readers: Readers) -> list[Proposals]:
-        """What is proposed by its text: of many users at once, for those of a cluster share its shortlist."""
-        by_text = self.content, self.new_items
-        return [source.propose(readers.cluster, readers.vectors) for source in by_text]
 
     def of(self, readers: Readers, near: Sequence[Proposals]) -> tuple[Any, ...]:
         """What the kernels need of m ``readers``: proposals and their first columns, people, situations."""
