@@ -8,7 +8,7 @@ import numpy as np
 
 from stream.broker.interface import Records
 
-# A batch closes at so many bytes as well: 4,096 events of a kilobyte are 4 MB, but a record may have a megabyte, and a
+# A batch closes at so many bytes as well: 2,048 events of a kilobyte are 2 MB, but a record may have a megabyte, and a
 # batch of such would fill gigabytes. Much less, and events with long texts go in batches that cost more than they hold.
 BATCH_BYTES = 16 * 1024 * 1024
 # The next batch may be so many times as large as one before partitions are paused. A pause throws away what the client

@@ -332,7 +332,7 @@ class WorkerSettings(Section):
     # Events in a batch, and in a transaction, at most; only a backlog fills it. Larger ones cost less per event, as
     # part of a batch's cost does not depend on its size; they take longer to do again after an abort, hold more in
     # memory (some 7 KB a user), and give a user with several events fewer lists.
-    micro_batch: int = Field(default=4_096, ge=1)
+    micro_batch: int = Field(default=2_048, ge=1)
     # Between the beginnings of two batches, unless one is full: the interval of commits. An event that comes after so
     # long a silence is processed at once. At 0 a trickle of events has a transaction for each, of a few milliseconds.
     linger_ms: int = Field(default=100, ge=0)
