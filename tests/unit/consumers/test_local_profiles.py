@@ -90,7 +90,7 @@ class Owner:
 
     def wait(self) -> None:
         if self.local._lane.busy:
-            assert self.local._lane.wait(10.0)
+            assert self.local._lane.wait(120.0)
             assert self.local._is_free()
 
     def leave(self, *partitions: int) -> None:

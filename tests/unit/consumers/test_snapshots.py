@@ -78,7 +78,7 @@ class Service:
 
     def wait(self) -> None:
         assert self.writer._lane.busy
-        assert self.writer._lane.wait(10.0)
+        assert self.writer._lane.wait(120.0)
         self.writer._hear()
 
     def load(self, **changes: Any) -> ModelFollower | None:
