@@ -8,6 +8,7 @@ import orjson
 
 from stream.catalogue import Catalogue
 from stream.clustering.drift import DriftEvent
+from stream.clustering.numbering import Correspondence, Numbering
 from stream.clustering.shared import Named
 from stream.model import Model
 
@@ -19,23 +20,42 @@ DRIFT = b"drift"  # key of the record that says whether users are changing
 
 def cluster_records(named: Named, model: Model, catalogue: Catalogue) -> dict[bytes, bytes]:
     """One record for each living cluster, and one for each that went since the last time, by key."""
-    records: dict[bytes, dict[str, Any]] = {}
+    published = model.clusters.numbering.published
+    records: dict[int, dict[str, Any]] = {}
     for event in model.news:
         if event.heir is not None:
-            gone = {"status": event.kind, "heir": event.heir, "reason": event.reason}
-            records[b"%d" % event.cluster] = {"cluster_id": event.cluster} | gone
+            gone = {"status": event.kind, "heir": published(event.heir), "reason": event.reason}
+            records[published(event.cluster)] = gone
     born = {event.cluster: event for event in model.news if event.kind == "born"}
     measures = _measures(model)
     for cluster, label in zip(named.ids.tolist(), named.labels, strict=True):
-        record: dict[str, Any] = {"cluster_id": cluster, "status": "living", "label": label}
+        record: dict[str, Any] = {"status": "living", "label": label}
         record["segments"] = named.hierarchy.path(cluster)
         record |= measures[cluster]
         if cluster in born:
-            record["parents"], record["reason"] = born[cluster].parents, born[cluster].reason
+            record["parents"] = [published(parent) for parent in born[cluster].parents]
+            record["reason"] = born[cluster].reason
         rows, _ = model.items.trending.heaviest(cluster, TOP_ITEMS, model.index.keys)
         record["top_items"] = [_item(row, model, catalogue) for row in rows.tolist()]
-        records[b"%d" % cluster] = record
-    return {key: orjson.dumps(r | {"model_version": model.version}) for key, r in records.items()}
+        records[published(cluster)] = record
+    return _written(records, model)
+
+
+def given_up(clusters: Correspondence, model: Model) -> dict[bytes, bytes]:
+    """One record for each cluster of an older generation that this one does not go on with, by key."""
+    numbering = Numbering()
+    numbering.go_on(clusters)
+    pairs = zip(clusters.gone.tolist(), clusters.heirs.tolist(), strict=True)
+    gone = {"status": "retired", "reason": "generation"}
+    return _written({old: gone | {"heir": numbering.published(heir)} for old, heir in pairs}, model)
+
+
+def _written(records: dict[int, dict[str, Any]], model: Model) -> dict[bytes, bytes]:
+    """Records by id of the cluster, as they are sent."""
+    return {
+        b"%d" % cluster: orjson.dumps({"cluster_id": cluster} | record | {"model_version": model.version})
+        for cluster, record in records.items()
+    }
 
 
 def drift_record(drift: DriftEvent, model: Model) -> bytes:

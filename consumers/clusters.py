@@ -36,8 +36,11 @@ class Cluster(msgspec.Struct, frozen=True):
 _decode = msgspec.json.Decoder(Cluster).decode
 
 
-def read_clusters(broker: Broker, topics: Topics) -> list[Cluster]:
-    """Read the living clusters as last written, the largest first. Raises BrokerUnavailable, FormatError."""
+def read_clusters(broker: Broker, topics: Topics, living: bool = True) -> list[Cluster]:
+    """Read the clusters as last written, only those that are ``living`` or all, the largest first.
+
+    Raises BrokerUnavailable, FormatError.
+    """
     found: dict[bytes | None, Cluster] = {}
     reader = broker.reader(topics.clusters.name, "earliest")
     try:
@@ -49,8 +52,8 @@ def read_clusters(broker: Broker, topics: Topics) -> list[Cluster]:
                     found[key] = _parse(value)
     finally:
         reader.close()
-    living = [cluster for cluster in found.values() if cluster.status == "living"]
-    return sorted(living, key=lambda cluster: (-cluster.share, cluster.cluster_id))
+    wanted = [c for c in found.values() if c.cluster_id >= 0 and (not living or c.status == "living")]
+    return sorted(wanted, key=lambda cluster: (-cluster.share, cluster.cluster_id))
 
 
 def clusters_view(clusters: list[Cluster]) -> Table | str:

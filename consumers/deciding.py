@@ -7,15 +7,16 @@ from dataclasses import asdict
 
 import structlog
 
-from consumers.cluster_records import DRIFT, cluster_records, drift_record
+from consumers.cluster_records import DRIFT, cluster_records, drift_record, given_up
 from consumers.committing import DecisionTransaction, Output
 from consumers.following import EntryWriter
+from consumers.taking_over import TakeOver
 from stream.background import REST, InThread
 from stream.broker.topics import Topics
 from stream.catalogue import Catalogue
 from stream.clock import Clock
 from stream.config import Settings
-from stream.entries import Decision, Labelled, Paced
+from stream.entries import Decision, Labelled, Paced, TookOver
 from stream.learner import Learner
 from stream.model import Model
 from stream.recommending.item_models import ItemModels
@@ -39,11 +40,13 @@ class Deciding:
         catalogue: Catalogue,
         entries: EntryWriter,
         clock: Clock,
+        take_over: TakeOver | None = None,
     ) -> None:
         self._topics = topics
         self._catalogue = catalogue
         self._entries = entries
         self._clock = clock
+        self._take_over = take_over
         self._wakes = 0.0  # the next decision is not made before
         self._background: InThread[ItemModels] = InThread(clock, "item models")
         self._school: InThread[SequenceModel] = InThread(clock, "sequence model")
@@ -80,6 +83,8 @@ class Deciding:
     def close(self) -> None:
         """End what is under way."""
         self._background.close()
+        if self._take_over is not None:
+            self._take_over.close()
         self._school.close()
 
     def _next(self, model: Model) -> Decision | None:
@@ -87,6 +92,8 @@ class Deciding:
         # Not made anew: what led to it may be behind the learner, as a drift that was noticed once.
         if undone is not None and undone.sequence == model.decisions:
             return undone
+        if self._take_over is not None and (took_over := self._take_over.next(model)) is not None:
+            return took_over
         began = self._clock.monotonic()
         # The more events, the more is due: it may take a tenth of this thread's time, and what is due waits then.
         # Not before clusters have names, as lists show these.
@@ -107,6 +114,11 @@ class Deciding:
 
     def _announcements(self, decision: Decision, model: Model) -> list[Output]:
         topic = self._topics.clusters.name
+        if isinstance(decision, TookOver):
+            records = given_up(decision.clusters, model)
+            return [Output(topic, 0, list(records), list(records.values()))]
+        if self._take_over is not None and self._take_over.awaited(model):
+            return []  # the topic is still the older generation's
         if isinstance(decision, Labelled):
             records = cluster_records(decision.named, model, self._catalogue)
             self._say_quality(model)

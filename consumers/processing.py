@@ -20,6 +20,7 @@ from consumers.poison import Poison, Rows, Sifter
 from consumers.restoring import Restoration
 from consumers.serialising import Serialiser
 from consumers.snapshots import SnapshotWriter, load_newest
+from consumers.taking_over import TakeOver
 from stream.broker.interface import Broker
 from stream.broker.topics import Topics
 from stream.catalogue import Catalogue
@@ -42,6 +43,7 @@ log = structlog.get_logger()
 # How long a worker waits to read its own delta before it makes the next lists without. It comes within
 # milliseconds, unless another worker died in an open transaction and holds the log back.
 OWN_DELTA_S = 1.0
+NEVER = 2**63 - 1  # ms: no list is late enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,19 +107,15 @@ class Processor:
     def _open_model(self) -> None:
         """Begin with the newest snapshot of the model; without one, with nothing."""
         self.model, self._model_log = self._load_model()
+        settings, broker, topics, clock = self.settings, self.broker, self.topics, self.clock
         self.catalogue = Catalogue(self.model.index, self._encoder.dimensions)
-        self.pipeline = Pipeline(self.settings, self._encoder, self.catalogue)
+        self.pipeline = Pipeline(settings, self._encoder, self.catalogue)
+        patience_s = settings.encoder.patience_ms / 1000
         self._items = CatalogueFollower(
-            self.broker,
-            self.topics,
-            self.catalogue,
-            self._encoder,
-            self._poison,
-            self._held,
-            self.settings.encoder.patience_ms / 1000,
-            self.clock,
+            broker, topics, self.catalogue, self._encoder, self._poison, self._held, patience_s, clock
         )
-        self._deciding = Deciding(self.settings, self.topics, self.catalogue, self._entries, self.clock)
+        self._take_over = TakeOver(broker, topics, settings.kafka, self.profiles.layout, clock)
+        self._deciding = Deciding(settings, topics, self.catalogue, self._entries, clock, self._take_over)
         self._snapshots.note(self.model.version)
         self._own = -1  # number of the last entry of ours that stands in the model log
 
@@ -280,6 +278,8 @@ class Processor:
         decoded = Decoded(records, sound.events, dead, sound.drops)
         publish = self.settings.publish
         not_before = self.clock.now_ms() - publish.catch_up_ms if publish.after_catch_up else None
+        if self._take_over.awaited(self.model):
+            not_before = NEVER
         return self.pipeline.take_in(decoded, self.profiles, self.model, not_before)
 
     def _fold_own(self, sequence: int) -> None:

@@ -6,7 +6,7 @@ State topics and groups carry the generation in their names. Only these are ever
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from stream.broker.interface import Broker
@@ -117,19 +117,41 @@ def _check_caught_up(broker: Broker, settings: KafkaSettings, old: int) -> None:
     """Raise ResetRefused unless the current generation has taken in all that the ``old`` one had."""
     events = Topics(settings).events.name
     mine = broker.committed(_groups(settings, settings.generation)["workers"], events)
-    theirs = broker.committed(_groups(settings, old)["workers"], events)
-    offsets = broker.offsets(events)
-    # Kafka forgets the offsets of a group that was idle for a week: then the end is what has to be reached.
-    wanted = theirs or {partition: end for partition, (_, end) in offsets.items()}
-    behind = _behind(wanted, mine, {partition: first for partition, (first, _) in offsets.items()})
-    if behind:
+    missing = behind(broker, settings, to_be_reached(broker, settings, [old]), mine)
+    if missing:
         raise ResetRefused(
-            f"generation {settings.generation} has {behind:,} records of {events} still to take in, which generation "
+            f"generation {settings.generation} has {missing:,} records of {events} still to take in, which generation "
             f"{old} had: wait until it has caught up (`shoal status`)"
         )
 
 
-def _behind(wanted: Mapping[int, int], mine: Mapping[int, int], first: Mapping[int, int]) -> int:
+def to_be_reached(
+    broker: Broker, settings: KafkaSettings, older: Sequence[int] | None = None
+) -> dict[int, int]:
+    """Positions, by partition of the events, of the newest of the ``older`` generations that has any.
+
+    Without ``older`` these are all that there are before the one in ``settings``. Kafka forgets the offsets of a group
+    that was idle for a week: then, as where there is none, the end is what has to be reached.
+    """
+    events = Topics(settings).events.name
+    if older is None:
+        older = [
+            generation for generation in generations(broker, settings) if generation < settings.generation
+        ]
+    for generation in reversed(older):
+        committed = broker.committed(_groups(settings, generation)["workers"], events)
+        if committed:
+            return dict(committed)
+    return {partition: end for partition, (_, end) in broker.offsets(events).items()}
+
+
+def behind(
+    broker: Broker, settings: KafkaSettings, wanted: Mapping[int, int], mine: Mapping[int, int]
+) -> int:
+    """How many records lie between the positions ``mine`` and those ``wanted`` that the log still holds."""
+    first = {
+        partition: start for partition, (start, _) in broker.offsets(Topics(settings).events.name).items()
+    }
     return sum(max(0, end - max(mine.get(p, 0), first.get(p, 0))) for p, end in wanted.items())
 
 

@@ -12,6 +12,7 @@ from stream.clustering.drift import DriftEvent
 from stream.clustering.hierarchy import Hierarchy
 from stream.clustering.lifecycle import Reshaped
 from stream.clustering.lineage import LineageEvent
+from stream.clustering.numbering import Correspondence
 from stream.clustering.shared import Named
 from stream.clustering.stats import ClusterStats
 from stream.errors import FormatError
@@ -123,7 +124,15 @@ class Schooled:
     model: SequenceModel
 
 
-Decision = Seeded | Reprojected | Reviewed | Labelled | Paced | Trained | Refitted | Schooled
+@dataclass(frozen=True, slots=True)
+class TookOver:
+    """A decision: this generation has caught up with an older one, and publishes from now on, in its place."""
+
+    sequence: int
+    clusters: Correspondence
+
+
+Decision = TookOver | Seeded | Reprojected | Reviewed | Labelled | Paced | Trained | Refitted | Schooled
 Entry = Delta | Decision
 
 TAG = "#"  # under which a map says what it was
@@ -133,7 +142,7 @@ _KINDS: dict[str, type[Any]] = {
     for kind in (
         Delta, ClusterStats, SampledLists, Steps, Taught, Trials,
         Seeded, Reprojected, Reviewed, Reshaped, LineageEvent, Labelled, Named, Hierarchy, Paced, DriftEvent,
-        Trained, RankerState, Refitted, ItemModels, ItemModel, Schooled, SequenceModel,
+        Trained, RankerState, Refitted, ItemModels, ItemModel, Schooled, SequenceModel, TookOver, Correspondence,
     )
 }  # fmt: skip
 

@@ -28,8 +28,10 @@ from stream.entries import (
     Reviewed,
     Schooled,
     Seeded,
+    TookOver,
     Trained,
 )
+from stream.errors import FormatError
 from stream.hashing import HashIndex
 from stream.recommending.counts import ItemCounts
 from stream.recommending.exploring import TrialCounts
@@ -94,6 +96,7 @@ class Model:
         self.reviewed_at = 0  # clock of the last review of the clusters
         self.named_at = 0  # clock of the last labelling
         self.labels_due = False
+        self.took_over = False  # from an older generation
         self.news: list[LineageEvent] = []  # what became of clusters since the last labelling
 
     def fold(self, offset: int, entry: Entry) -> None:
@@ -134,6 +137,9 @@ class Model:
             case Trained():
                 self.ranker = decision.ranker
                 self.lists.fresh -= decision.lists
+            case TookOver():
+                self.clusters.numbering.go_on(decision.clusters)
+                self.took_over = self.labels_due = True
             case Refitted():
                 self._refit(decision.fit)
             case Schooled():
@@ -150,6 +156,13 @@ class Model:
         self.news += events
 
     def _fold_delta(self, delta: Delta) -> None:
+        dimensions = delta.sample_vectors.shape[1]
+        if dimensions != self.sample.dimensions:
+            raise FormatError(
+                f"the model log was made with vectors of {dimensions} dimensions, and the encoder's have "
+                f"{self.sample.dimensions}: restore encoder.model, or begin a new generation with `shoal reset`, which "
+                "keeps the ids of clusters"
+            )
         self.counts.update(delta.counts)
         self.lately.fold(delta.counts, delta.listed, delta.events)
         self.positions.update({partition: last + 1 for partition, (_, last) in delta.offsets.items()})

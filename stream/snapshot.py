@@ -13,6 +13,7 @@ from stream.clustering.adapters import RiverClusterer
 from stream.clustering.hierarchy import Hierarchy
 from stream.clustering.kmeans import StreamingKMeans
 from stream.clustering.lineage import Lineage, LineageEvent
+from stream.clustering.numbering import Numbering
 from stream.clustering.projection import Projection
 from stream.clustering.sample import SampledProfiles
 from stream.clustering.shared import SharedClusters
@@ -45,7 +46,7 @@ FORMAT = 1
 MODEL = Registry(
     [
         Model, HashIndex, SampledProfiles,
-        SharedClusters, StreamingKMeans, RiverClusterer, Projection, Lineage, LineageEvent, Hierarchy,
+        SharedClusters, StreamingKMeans, RiverClusterer, Projection, Numbering, Lineage, LineageEvent, Hierarchy,
         ItemCounts, ItemLives, Popularity, Pairs, ContextTable, RepeatTable, Growth, NeighbourTable, Columns,
         Trending, Charts,
         Mixture, RankerState, ListWindow, SampledLists,

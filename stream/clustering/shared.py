@@ -13,6 +13,7 @@ from stream.clustering.hierarchy import Hierarchy
 from stream.clustering.kmeans import StreamingKMeans
 from stream.clustering.lifecycle import Reshaped, apply
 from stream.clustering.lineage import Lineage, LineageEvent
+from stream.clustering.numbering import Numbering
 from stream.clustering.projection import Projection
 from stream.clustering.stats import ClusterStats
 from stream.config import ClusteringSettings
@@ -57,6 +58,7 @@ class SharedClusters:
         self.projection: Projection | None = None
         self.clusterer: StreamingKMeans | RiverClusterer | None = None
         self.lineage = Lineage()
+        self.numbering = Numbering()
         self.labels: dict[int, str] = {}
         self.hierarchy: Hierarchy | None = None
         self.born: dict[int, int] = {}  # id -> the model's clock when it first was there

@@ -158,6 +158,7 @@ class RowLayout:
             if len(others):
                 raise FormatError(
                     f"a profile row was written with another {name} ({others[0]}, not {expected}); "
-                    "restore that setting, or start a new kafka.generation"
+                    "restore that setting, or start a new kafka.generation with `shoal reset`, which keeps the ids of "
+                    "clusters"
                 )
         return rows

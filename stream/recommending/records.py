@@ -99,7 +99,13 @@ class ListWriter:
         if cluster < 0:
             return b"null"
         label = self._clusters.labels.get(cluster, "")
-        return orjson.dumps({"id": cluster, "label": label, "segments": self._clusters.path(cluster)})
+        return orjson.dumps(
+            {
+                "id": self._clusters.numbering.published(cluster),
+                "label": label,
+                "segments": self._clusters.path(cluster),
+            }
+        )
 
     def _endings(
         self,

@@ -77,14 +77,17 @@ class Cluster:
         ensure_topics(self.broker, self.topics, kafka)
         self._workers: list[Worker] = []
 
-    def worker(self, instance: str = "w", encoder: TextEncoder | None = None, **changes: object) -> Worker:
-        settings = self.settings.worker.model_copy(update={"instance": instance} | changes)
-        worker = Worker(
-            self.settings.model_copy(update={"worker": settings}),
-            self.broker,
-            encoder or HashingEncoder(32),
-            SystemClock(),
-        )
+    def worker(
+        self,
+        instance: str = "w",
+        encoder: TextEncoder | None = None,
+        generation: int = 1,
+        **changes: object,
+    ) -> Worker:
+        own = self.settings.worker.model_copy(update={"instance": instance} | changes)
+        kafka = self.settings.kafka.model_copy(update={"generation": generation})
+        settings = self.settings.model_copy(update={"worker": own, "kafka": kafka})
+        worker = Worker(settings, self.broker, encoder or HashingEncoder(32), SystemClock())
         self._workers.append(worker)
         return worker
 
