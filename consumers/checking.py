@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from stream.broker.interface import Broker
 from stream.broker.topics import Topics
 from stream.errors import OffsetOutOfRange, StateLost
 from stream.model import Model
+from stream.profiles.layout import RowLayout
+
+# How long a start waits for a row of the changelog: there may be none, of transactions that were aborted.
+ROW_S = 1.0
 
 ANEW = (
     "bring the topic back as it was, or begin a new generation with `shoal reset`, which reads all events again that "
@@ -43,6 +49,18 @@ def check_state(broker: Broker, topics: Topics, model: Model) -> None:
             f"{topics.profiles.name} begins at offsets {truncated} (by partition), so that profiles are missing; it is "
             f"compacted and must never be cut: {ANEW}"
         )
+
+
+def check_rows(broker: Broker, topics: Topics, layout: RowLayout) -> None:
+    """Raise FormatError where the changelog was written with another encoder, or with rows of another layout.
+
+    A look at one row, before anything is mixed: a restore looks at all.
+    """
+    topic = topics.profiles.name
+    if all(first == end for first, end in broker.offsets(topic).values()):
+        return
+    with closing(broker.reader(topic, "earliest")) as reader:
+        layout.decode([value for value in reader.read(1, ROW_S).values if value is not None])
 
 
 def check_events(broker: Broker, topics: Topics, identity: str) -> None:

@@ -92,8 +92,14 @@ class Deciding:
         # Not made anew: what led to it may be behind the learner, as a drift that was noticed once.
         if undone is not None and undone.sequence == model.decisions:
             return undone
-        if self._take_over is not None and (took_over := self._take_over.next(model)) is not None:
-            return took_over
+        decision = self._due(model)
+        if (
+            decision is None and self._take_over is not None
+        ):  # last, so that there are clusters, and names of them
+            return self._take_over.next(model)
+        return decision
+
+    def _due(self, model: Model) -> Decision | None:
         began = self._clock.monotonic()
         # The more events, the more is due: it may take a tenth of this thread's time, and what is due waits then.
         # Not before clusters have names, as lists show these.

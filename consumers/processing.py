@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import structlog
 
 from consumers.cataloguing import CatalogueFollower
-from consumers.checking import check_events, check_state
+from consumers.checking import check_events, check_rows, check_state
 from consumers.committing import Batch, BatchTransaction, DecisionTransaction, Transaction
 from consumers.deciding import Deciding
 from consumers.following import EntryWriter, ModelFollower
@@ -102,6 +102,7 @@ class Processor:
         self._restorations: list[Restoration] = []
         self.model_lag = ModelLag(clock)
         self._here: set[int] = set()  # partitions whose profiles are here, or are being restored
+        check_rows(broker, topics, self.profiles.layout)
         self._open_model()
 
     def _open_model(self) -> None:

@@ -25,6 +25,7 @@ from stream.clock import Clock
 from stream.clustering.numbering import match_clusters
 from stream.config import KafkaSettings
 from stream.entries import TookOver
+from stream.errors import BrokerUnavailable
 from stream.hashing import hash_text
 from stream.model import Model
 from stream.profiles.layout import RowLayout
@@ -73,7 +74,11 @@ class TakeOver:
         """The decision, if it is time."""
         if not self.awaited(model):
             return None
-        survey = self._background.result()
+        try:
+            survey = self._background.result()
+        except BrokerUnavailable as error:
+            log.warning("looked in vain whether to take over; the next look will do", reason=str(error))
+            return None
         if survey is not None:
             return self._decide(survey, model)
         now = self._clock.monotonic()
@@ -137,7 +142,8 @@ class TakeOver:
                 if value is None:
                     continue
                 made = parse_list(value)
-                older = int(made.list_id[1:].partition("-")[0]) < self._settings.generation
+                generation = made.list_id.removeprefix("g").partition("-")[0]
+                older = generation.isdecimal() and int(generation) < self._settings.generation
                 if made.cluster is not None and older:
                     found[hash_text(made.user_id)] = made.cluster.id
         return found

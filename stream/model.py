@@ -31,7 +31,6 @@ from stream.entries import (
     TookOver,
     Trained,
 )
-from stream.errors import FormatError
 from stream.hashing import HashIndex
 from stream.recommending.counts import ItemCounts
 from stream.recommending.exploring import TrialCounts
@@ -156,13 +155,6 @@ class Model:
         self.news += events
 
     def _fold_delta(self, delta: Delta) -> None:
-        dimensions = delta.sample_vectors.shape[1]
-        if dimensions != self.sample.dimensions:
-            raise FormatError(
-                f"the model log was made with vectors of {dimensions} dimensions, and the encoder's have "
-                f"{self.sample.dimensions}: restore encoder.model, or begin a new generation with `shoal reset`, which "
-                "keeps the ids of clusters"
-            )
         self.counts.update(delta.counts)
         self.lately.fold(delta.counts, delta.listed, delta.events)
         self.positions.update({partition: last + 1 for partition, (_, last) in delta.offsets.items()})

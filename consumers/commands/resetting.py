@@ -54,7 +54,7 @@ def reset(
         for name in opening.creates:
             console.print(f"  creates     topic {name}")
         console.print(f"  will read   {opening.reads} from its beginning: about {opening.records:,} records")
-        console.print(f"  will write  {opening.writes}, as the old one does; a list_id begins with g{new}-")
+        console.print(f"  will write  {opening.writes}, when it has caught up; a list_id begins with g{new}-")
         console.print("  deletes     nothing")
         _confirm("Open it?", yes)
         open_generation(broker, settings, opening)
@@ -62,7 +62,7 @@ def reset(
             f"opened. Now start workers with kafka.generation = {new}; the old ones may run on meanwhile."
         )
         console.print(
-            "When it has caught up (`shoal status`), end the old ones and run `shoal reset --drop-old` with it."
+            "When it takes over, which it logs, end the old ones and run `shoal reset --drop-old` with it."
         )
 
 

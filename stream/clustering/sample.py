@@ -46,11 +46,6 @@ class SampledProfiles:
         """Unit vectors of users who were active at ``since`` or later, in profile updates, float32 (n, D)."""
         return self._vectors[self._rows[self._updates[self._rows] >= since]].astype(np.float32)
 
-    @property
-    def dimensions(self) -> int:
-        """Length of a vector."""
-        return int(self._vectors.shape[1])
-
     def fold(self, users: Users, vectors: npt.NDArray[np.float16], updates: int = 0) -> None:
         """Take in profiles (n, D) of ``users`` (n,) at the clock ``updates``; of one who comes twice the last."""
         if updates - self._looked_at >= self._horizon / LOOKS:

@@ -146,7 +146,7 @@ class RowLayout:
             raise FormatError(
                 f"a profile row has {wrong} bytes where this configuration writes {dtype.itemsize}; it was "
                 "written with other profiles.*, recommending.k or encoder settings: restore those, or start a new "
-                "kafka.generation"
+                "kafka.generation with `shoal reset`, which keeps the ids of clusters"
             )
         rows = np.frombuffer(b"".join(values), dtype)
         for name, expected in (

@@ -169,14 +169,14 @@ class Service:
     def read(self, topic: str) -> Records:
         return Records.concat(topic, list(self.stream(topic)))
 
-    def lists(self) -> list[tuple[int, dict[str, Any]]]:
-        """Partition and record of each list of this generation."""
+    def lists(self, generation: int = 1) -> list[tuple[int, dict[str, Any]]]:
+        """Partition and record of each list of a generation."""
         records = self.read(self.topics.recommendations.name)
         made = [
             (int(p), json.loads(value or b""))
             for p, value in zip(records.partition, records.values, strict=True)
         ]
-        mine = f"g{self.settings.kafka.generation}-"
+        mine = f"g{generation}-"
         return [(p, one) for p, one in made if one["list_id"].startswith(mine)]
 
     def dead_letters(self) -> dict[bytes, DeadLetterRecord]:

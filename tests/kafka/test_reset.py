@@ -40,6 +40,9 @@ def test_a_log_is_processed_again_beside_the_old_generation_which_is_then_droppe
     with pytest.raises(ResetRefused, match="to take in"):
         plan_dropping(broker, nxt)
     shoal.settle(new)
+    shoal.until(lambda: [new.step(), new.model.took_over][-1], "the new one to take over")
+    assert not [one for _, one in shoal.lists(generation=2)]
+    assert new.model.clusters.numbering.kept
     shoal.check_profiles_equal(shoal.profiles(), shoal.profiles(generation=2))
 
     before = set(broker.topics(kafka.prefix))
@@ -62,6 +65,6 @@ def test_a_log_is_processed_again_beside_the_old_generation_which_is_then_droppe
         f"{kafka.prefix}g2.{role}" for role in ("encoders", "learner", "workers")
     ]
     assert foreign in before & set(broker.topics(kafka.prefix))
-    # The new one is none the worse.
+    # The new one is none the worse, and publishes.
     shoal.feed(events[:50])
-    new.step()
+    shoal.until(lambda: [new.step(), shoal.lists(generation=2)][-1], "lists of the new one")

@@ -11,6 +11,7 @@ from stream.clustering.drift import DriftEvent
 from stream.clustering.hierarchy import Hierarchy
 from stream.clustering.lifecycle import Reshaped
 from stream.clustering.lineage import LineageEvent
+from stream.clustering.numbering import match_clusters
 from stream.clustering.shared import Named
 from stream.clustering.stats import ClusterStats
 from stream.entries import (
@@ -22,6 +23,7 @@ from stream.entries import (
     Reprojected,
     Reviewed,
     Seeded,
+    TookOver,
     Trained,
     decode_entry,
     encode_entry,
@@ -108,6 +110,7 @@ ENTRIES = [
         ),
     ),
     Paced(8, DriftEvent("drift", 4.0, 0.3)),
+    TookOver(8, match_clusters(np.array([0, 1]), np.array([7, 8]), np.arange(3), np.array([7, 8, 9]), 9)),
     Trained(6, RankerState.prior(4, seed=1), lists=256),
     Refitted(
         9,

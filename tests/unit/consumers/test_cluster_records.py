@@ -10,13 +10,14 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
-from consumers.cluster_records import cluster_records, drift_record
+from consumers.cluster_records import cluster_records, drift_record, given_up
 from stream.catalogue import Catalogue
 from stream.clustering.drift import DriftEvent
 from stream.clustering.hierarchy import Hierarchy
+from stream.clustering.numbering import match_clusters
 from stream.clustering.shared import Named
 from stream.config import Settings
-from stream.entries import Labelled, Seeded
+from stream.entries import Labelled, Seeded, TookOver
 from stream.hashing import HashIndex
 from stream.model import Model
 
@@ -49,6 +50,17 @@ def read(model: Model) -> dict[int, dict[str, object]]:
     for one in found:
         VALIDATOR.validate(one)
     return {one["cluster_id"]: one for one in found}
+
+
+def test_a_generation_goes_on_with_ids_and_gives_others_up(model: Model) -> None:
+    users = np.array([0] * 9 + [1] * 4), np.array([7] * 9 + [5] * 1 + [6] * 3)
+    found = match_clusters(*users, living=IDS, known=np.array([5, 6, 7]), largest=20)
+    records = {key: orjson.loads(value) for key, value in given_up(found, model).items()}
+    assert records.keys() == {b"5"}
+    VALIDATOR.validate(records[b"5"])
+    assert records[b"5"]["heir"] == 6
+    model.fold(1, TookOver(1, found))
+    assert read(model).keys() == {6, 7}
 
 
 def test_size_share_spread_and_age(model: Model) -> None:

@@ -12,7 +12,10 @@ from consumers.resetting import open_generation, plan_opening
 from consumers.worker import Worker
 from producers.synthetic import SyntheticLog, SyntheticSettings
 from stream.clustering.numbering import ROOM
+from stream.encoder import TextEncoder
+from stream.encoder.cache import CachedEncoder
 from stream.encoder.hashing import HashingEncoder
+from stream.encoder.vector_store import MemoryStore
 from stream.errors import FormatError
 from stream.events.schema import EventRecord
 from tests.unit.consumers.cluster import Cluster, drain
@@ -140,10 +143,13 @@ def test_a_first_generation_with_another_number_publishes_when_it_has_read_the_l
     assert lists(cluster, 3)
 
 
+@pytest.mark.parametrize(
+    "encoder", [HashingEncoder(48), CachedEncoder(HashingEncoder(32), MemoryStore(1_000_000))]
+)
 def test_another_encoder_in_the_same_generation_is_refused_with_what_to_do(
-    cluster: Cluster, events: list[EventRecord]
+    cluster: Cluster, events: list[EventRecord], encoder: TextEncoder
 ) -> None:
     cluster.feed([*events[:300]])
     drain(cluster.worker("old"))
-    with pytest.raises(FormatError, match=r"32 dimensions.*have 48.*shoal reset"):
-        cluster.worker("new", HashingEncoder(48))
+    with pytest.raises(FormatError, match=r"encoder.*shoal reset"):
+        cluster.worker("new", encoder)

@@ -214,12 +214,12 @@ def test_what_fails_while_partitions_come_ends_the_run(
     feed: Callable[[list[EventRecord]], None],
     events: list[EventRecord],
 ) -> None:
+    feed(events[:100])
+    worker = make()
     producer = broker.transactional_producer("another version")
     producer.begin()
     producer.send(Topics(settings.kafka).profiles.name, 1, [b"12345678"], [b"another format"])
     producer.commit()
-    feed(events[:100])
-    worker = make()
     with pytest.raises(FormatError, match=r"start a new kafka\.generation"):
         worker.run(threading.Event(), idle_s=0.1)
     assert broker.offsets(Topics(settings.kafka).recommendations.name) == {0: (0, 0), 1: (0, 0)}
