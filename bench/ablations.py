@@ -18,7 +18,7 @@ from bench.cluster_log import Log, given_logs, settings
 from bench.load import SEED
 from bench.report import Measured, Row
 from consumers.ablating import PARTS, ablation
-from stream.config import ALL_SOURCES
+from stream.config_lists import ALL_SOURCES
 from stream.encoder import TextEncoder, make_encoder
 from stream.evaluation.prequential import Evaluation
 from stream.recommending.sources import OPTION

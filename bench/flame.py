@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 from bench.field import Field, fields
+from bench.flame_graph import flame_graph
 from bench.load import Load
 from bench.sampling import PATIENCE_S
 from bench.scenarios import Unavailable
@@ -26,7 +27,6 @@ RUNS = 2  # times the events of the scenario ``worker``
 
 
 def main(per_list: int, out: Path) -> None:
-    form = "raw" if out.suffix == ".txt" else "flamegraph"
     compile_kernels()
     events = RUNS * EVENTS[per_list]
     with fields({"flame": Load.generated(events, per_list)}) as found:
@@ -35,10 +35,12 @@ def main(per_list: int, out: Path) -> None:
         worker = field.start_worker(events)
         wait_for_lists(field)
         # Under its bare name, as the graph shows the command; it ends with the worker.
-        spy = ["py-spy", "record", "--nolineno", "--threads", "--rate", str(RATE_HZ), "--format", form]
+        spy = ["py-spy", "record", "--nolineno", "--threads", "--rate", str(RATE_HZ), "--format", "raw"]
         where = ["--output", str(out), "--pid", str(worker.pid)]
         subprocess.run(spy + where, executable=Path(sys.executable).with_name("py-spy"), check=True)
         rates = worker.result().rates()
+    if out.suffix == ".svg":
+        out.write_text(flame_graph(out.read_text()))
     print(
         f"{rates.per_cpu_s:,.0f} events/CPU s under observation, {rates.per_list:.2f} events per list: {out}"
     )

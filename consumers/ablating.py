@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stream.config import ALL_SOURCES
+from stream.config_lists import ALL_SOURCES
 from stream.errors import ConfigError
 
 # What is no source, and the sources that rest on it.

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from stream.config import Section, Settings
+from stream.config import Settings
+from stream.config_section import Section
 from stream.errors import FormatError
 
 KIND = "#"  # under which a map says what it was

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from numba import njit
 
 from stream.clustering.lineage import LineageEvent
-from stream.config import RecommendingSettings
+from stream.config_lists import RecommendingSettings
 from stream.hashing import HashIndex
 from stream.recommending.contexts import ContextTable
 from stream.recommending.pairs import Pairs

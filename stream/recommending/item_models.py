@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg.lapack import spotrf, spotri
 
-from stream.config import ItemModelSettings
+from stream.config_lists import ItemModelSettings
 from stream.recommending.takings import Gram, Taken, gram_of
 
 # EASE's L2 penalty is this, and the mean of the diagonal on top: as if that many users had taken each item and nothing

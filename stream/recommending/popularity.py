@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from stream.config import RecommendingSettings
+from stream.config_lists import RecommendingSettings
 from stream.recommending.tables import Floats, Growth, grown
 from stream.steps import FIRST_OF_USER, STARTS_SESSION
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from stream.config import PublishSettings
+from stream.config_lists import PublishSettings
 from stream.events.batch import EventBatch
 from stream.hashing import hash_texts
 from stream.model import Model

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from stream.config import RecommendingSettings
+from stream.config_lists import RecommendingSettings
 from stream.hashing import HashIndex
 from stream.profiles.holds import held
 from stream.profiles.kernels import HABIT, gap_seconds

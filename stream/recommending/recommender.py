@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.catalogue import Catalogue
-from stream.config import RecommendingSettings
+from stream.config_lists import RecommendingSettings
 from stream.events.batch import EventBatch
 from stream.model import Model
 from stream.profiles.layout import Rows

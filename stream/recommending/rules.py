@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from stream.config import RuleSettings
+from stream.config_lists import RuleSettings
 from stream.hashing import HashIndex, hash_text, hash_texts
 
 # Ranked items from which a list is chosen where a rule may pass some over, as a multiple of its length: with fewer, a

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from stream.config import SequenceSettings, Settings
+from stream.config import Settings
+from stream.config_lists import SequenceSettings
 from stream.hashing import HashIndex
 from stream.recommending.readers import Readers
 from stream.recommending.tables import Proposals

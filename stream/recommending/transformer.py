@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import parameters_to_vector, skip_init, vector_to_parameters
 
-from stream.config import SequenceSettings
+from stream.config_lists import SequenceSettings
 from stream.recommending.sequences import Places, SequenceModel, Sequences, sequences_of
 from stream.recommending.takings import Taken
 

@@ -9,7 +9,8 @@ import pytest
 
 from stream.clustering.hierarchy import Hierarchy
 from stream.clustering.shared import Named
-from stream.config import ItemModelSettings, Settings
+from stream.config import Settings
+from stream.config_lists import ItemModelSettings
 from stream.entries import (
     Delta,
     Entry,

@@ -12,7 +12,8 @@ import pytest
 from producers.synthetic import SyntheticLog, SyntheticSettings
 from stream.broker.interface import Records
 from stream.catalogue import Catalogue
-from stream.config import PublishSettings, RuleSettings, Settings
+from stream.config import Settings
+from stream.config_lists import PublishSettings, RuleSettings
 from stream.encoder.hashing import HashingEncoder
 from stream.entries import encode_entry
 from stream.events.files import to_records

@@ -11,7 +11,7 @@ from consumers.ablating import ablation
 from consumers.charts import line_chart, table
 from consumers.evaluating import before
 from consumers.evaluating_report import report_page
-from stream.config import ALL_SOURCES
+from stream.config_lists import ALL_SOURCES
 from stream.errors import ConfigError
 from stream.events.schema import EventRecord
 

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from stream.broker.interface import Records
-from stream.config import PublishSettings, Settings
+from stream.config import Settings
+from stream.config_lists import PublishSettings
 from stream.events.schema import EventRecord
 from tests.unit.consumers.cluster import Cluster, drain
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stream.config import RecommendingSettings
+from stream.config_lists import RecommendingSettings
 from stream.hashing import HashIndex
 from stream.recommending.counts import SORT_EVERY, ItemCounts
 from stream.steps import FIRST_OF_USER, STARTS_SESSION

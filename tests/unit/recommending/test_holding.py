@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stream.config import ProfileSettings, PublishSettings
+from stream.config import ProfileSettings
+from stream.config_lists import PublishSettings
 from stream.profiles.layout import RowLayout, Rows
 from stream.recommending.holding import to_publish
 

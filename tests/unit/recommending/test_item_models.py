@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from stream.config import ItemModelSettings
+from stream.config_lists import ItemModelSettings
 from stream.recommending.item_models import (
     FEWEST_ITEMS,
     LEAST_PENALTY,

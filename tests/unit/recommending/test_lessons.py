@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stream.config import RecommendingSettings
+from stream.config_lists import RecommendingSettings
 from stream.hashing import HashIndex, hash_texts
 from stream.profiles.kernels import HABIT, gap_code
 from stream.profiles.layout import RowLayout

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from stream.catalogue import Catalogue
-from stream.config import RuleSettings
+from stream.config_lists import RuleSettings
 from stream.events.schema import ItemRecord
 from stream.hashing import HashIndex, hash_texts
 from stream.recommending.offer import Offer

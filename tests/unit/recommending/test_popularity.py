@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.config import RecommendingSettings
+from stream.config_lists import RecommendingSettings
 from stream.recommending.popularity import Popularity
 
 ITEMS, LENGTH = 8, 3

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.config import RuleSettings
+from stream.config_lists import RuleSettings
 from stream.hashing import HashIndex, hash_text, hash_texts
 from stream.recommending.rules import DEPTH, Rules
 

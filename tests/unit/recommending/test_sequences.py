@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from stream.config import SequenceSettings, Settings
+from stream.config import Settings
+from stream.config_lists import SequenceSettings
 from stream.entries import Schooled, decode_entry, encode_entry
 from stream.errors import FormatError
 from stream.hashing import HashIndex
