@@ -1,4 +1,4 @@
-"""Draws stacks as a flame graph (Gregg, 2016): a function is as wide as its share of samples, and stands on its caller."""
+"""Draws stacks as a flame graph (Gregg, 2016): functions as wide as their share of samples, each on its caller."""
 
 from __future__ import annotations
 
